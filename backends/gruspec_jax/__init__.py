@@ -1,0 +1,1 @@
+"""gruspec's jax adapter."""

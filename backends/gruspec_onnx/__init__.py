@@ -1,0 +1,1 @@
+"""gruspec's onnx adapter."""

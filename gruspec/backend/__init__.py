@@ -1,0 +1,27 @@
+"""The protocol between gruspec and an implementation, and the registry of implementations.
+
+An implementation is a :class:`Backend`: it declares what it can do, and binds a specification and weights to a
+:class:`Layer` that is called with arrays. Arrays cross the protocol as NumPy, weights in the layout of the reference
+layer. Nothing here imports a framework, and importing this package does not import NumPy.
+"""
+
+from gruspec.backend.capabilities import DEVICES, DTYPES, Capabilities
+from gruspec.backend.masks import MASKS, lengths_from_mask, mask_kind
+from gruspec.backend.protocol import Backend, Layer, Output, Weights
+from gruspec.backend.registry import GROUP, Registration, Registry
+
+__all__ = [
+    "DEVICES",
+    "DTYPES",
+    "GROUP",
+    "MASKS",
+    "Backend",
+    "Capabilities",
+    "Layer",
+    "Output",
+    "Registration",
+    "Registry",
+    "Weights",
+    "lengths_from_mask",
+    "mask_kind",
+]

@@ -1,0 +1,146 @@
+"""What an implementation declares, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from gruspec.backend.masks import MASKS, mask_kind
+from gruspec.errors import Unsupported, listed
+from gruspec.spec import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gruspec.spec import GRUSpec
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+DEVICES = ("cpu", "cuda")
+
+_SWITCHES = (
+    "return_sequences",
+    "return_state",
+    "go_backwards",
+    "stateful",
+    "unroll",
+    "time_major",
+    "zero_output_for_mask",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """The region of the specification that an implementation claims.
+
+    A claim that does not hold is a failure; what lies outside counts as ``unsupported``. Every default is the whole
+    specification, so that a complete implementation states only its name's worth.
+
+    Parameters
+    ----------
+    summary
+        One line that says what this is.
+    kind
+        ``"complete"`` for an implementation of the whole specification, ``"native"`` for a thin adapter over what a
+        framework ships.
+    modules
+        Top-level modules that must be importable for it to run.
+    extra
+        The optional dependency group that installs them, as in ``gruspec[torch]``; None if there is none.
+    dtypes, devices
+        What it can compute in and on.
+    reset_after
+        The variants it has.
+    activations, recurrent_activations
+        Names from :data:`gruspec.spec.ACTIVATIONS`.
+    use_bias
+        Whether layers with and without bias are possible.
+    switches
+        The boolean arguments that may be True.
+    mask
+        The most general kind of mask, from :data:`gruspec.backend.MASKS`.
+    initial_state
+        Whether a call may state one.
+    empty
+        Which of ``"timesteps"`` and ``"batch"`` may be zero.
+    subnormals
+        ``"gradual"``, or ``"flush"`` if an operation may replace a subnormal result by zero.
+    """
+
+    summary: str
+    kind: Literal["complete", "native"] = "complete"
+    modules: tuple[str, ...] = ()
+    extra: str | None = None
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    devices: tuple[str, ...] = ("cpu",)
+    reset_after: tuple[bool, ...] = (False, True)
+    activations: tuple[str, ...] = ACTIVATIONS
+    recurrent_activations: tuple[str, ...] = ACTIVATIONS
+    use_bias: tuple[bool, ...] = (False, True)
+    switches: tuple[str, ...] = _SWITCHES
+    mask: Literal["none", "lengths", "any"] = "any"
+    initial_state: bool = True
+    empty: tuple[str, ...] = ("timesteps", "batch")
+    subnormals: Literal["gradual", "flush"] = "gradual"
+
+    def refusals(self, spec: GRUSpec, *, dtype: str, device: str) -> list[str]:
+        """Return why a layer is outside the claim, one reason an item; empty if it is inside."""
+        asked = (
+            ("dtype", dtype, self.dtypes),
+            ("device", device, self.devices),
+            ("reset_after", spec.reset_after, self.reset_after),
+            ("activation", spec.activation, self.activations),
+            ("recurrent_activation", spec.recurrent_activation, self.recurrent_activations),
+            ("use_bias", spec.use_bias, self.use_bias),
+        )
+        reasons = [f"{name}={value!r} (has {listed(has)})" for name, value, has in asked if value not in has]
+        return reasons + [f"{name}=True" for name in _SWITCHES if getattr(spec, name) and name not in self.switches]
+
+    def call_refusals(
+        self,
+        spec: GRUSpec,
+        inputs: NDArray[Any],
+        mask: NDArray[Any] | None,
+        initial_state: NDArray[Any] | None,
+    ) -> list[str]:
+        """Return why a call is outside the claim, one reason an item; empty if it is inside."""
+        batch, timesteps = inputs.shape[:2][::-1] if spec.time_major else inputs.shape[:2]
+        kind = mask_kind(mask.T if mask is not None and spec.time_major else mask)
+        reasons = []
+        if MASKS.index(kind) > MASKS.index(self.mask):
+            reasons.append(f"mask of kind {kind!r} (has {self.mask!r})")
+        if initial_state is not None and not self.initial_state:
+            reasons.append("initial_state")
+        reasons += [
+            f"zero {name}"
+            for name, n in (("timesteps", timesteps), ("batch", batch))
+            if n == 0 and name not in self.empty
+        ]
+        return reasons
+
+    def require(self, spec: GRUSpec, *, dtype: str, device: str) -> None:
+        """Refuse a layer outside the claim; adapters call this first in ``prepare``.
+
+        Raises
+        ------
+        Unsupported
+            With the reasons from :meth:`refusals`.
+        """
+        if reasons := self.refusals(spec, dtype=dtype, device=device):
+            raise Unsupported(*reasons)
+
+    def require_call(
+        self,
+        spec: GRUSpec,
+        inputs: NDArray[Any],
+        mask: NDArray[Any] | None,
+        initial_state: NDArray[Any] | None,
+    ) -> None:
+        """Refuse a call outside the claim; adapters call this first in a layer's call.
+
+        Raises
+        ------
+        Unsupported
+            With the reasons from :meth:`call_refusals`.
+        """
+        if reasons := self.call_refusals(spec, inputs, mask, initial_state):
+            raise Unsupported(*reasons)
