@@ -1,1 +1,12 @@
-"""To be filled."""
+"""The definition of a GRU, written once, and the number systems it runs over.
+
+:class:`Definition` holds the equations; :mod:`~gruspec.reference.ieee` runs them in IEEE arithmetic,
+:mod:`~gruspec.reference.balls` in rigorous enclosures, :mod:`~gruspec.reference.error_arrays` in values that carry the
+worst rounding error of any conforming implementation. :func:`evaluate` is the float64 answer for everyday use.
+"""
+
+from gruspec.reference.definition import Definition, Sequence, split_weights
+from gruspec.reference.evaluation import Result, evaluate, run_operations
+from gruspec.reference.numbers import NumberSystem
+
+__all__ = ["Definition", "NumberSystem", "Result", "Sequence", "evaluate", "run_operations", "split_weights"]

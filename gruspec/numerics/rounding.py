@@ -1,0 +1,50 @@
+"""Correct rounding of rigorous enclosures to float64."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flint import arb
+
+
+def nearest_float(ball: arb) -> float | None:
+    """Round a ball to the nearest float64, ties to even, or return None while its rounding is undecided.
+
+    A rounding is decided when both end points round to the same number; then so does everything between them. End
+    points are rounded by exact integer division, which also rounds subnormal results once. The sign of zero is not
+    kept: balls have none.
+
+    Parameters
+    ----------
+    ball
+        An enclosure of the exact real number, or an exact infinity or NaN.
+
+    Examples
+    --------
+    >>> from flint import arb, ctx
+    >>> with ctx.workprec(128):
+    ...     print(nearest_float(arb(1) / 3) == 1 / 3, nearest_float(arb(1, 0.5)))
+    True None
+    """
+    if not ball.is_finite():
+        return _special(ball)
+    low = _endpoint(ball.lower())
+    high = low if ball.is_exact() else _endpoint(ball.upper())
+    return low + 0.0 if low == high else None  # + 0.0 turns -0.0 into 0.0
+
+
+def _endpoint(exact: arb) -> float:
+    mantissa, exponent = (int(part) for part in exact.man_exp())
+    try:
+        return mantissa / (1 << -exponent) if exponent < 0 else float(mantissa << exponent)
+    except OverflowError:
+        return float("inf") if mantissa > 0 else float("-inf")
+
+
+def _special(ball: arb) -> float | None:
+    if ball.is_nan():
+        return float("nan")
+    if ball > 0:
+        return float("inf")
+    return float("-inf") if ball < 0 else None
