@@ -6,7 +6,7 @@ layer. Nothing here imports a framework, and importing this package does not imp
 """
 
 from gruspec.backend.capabilities import DEVICES, DTYPES, Capabilities
-from gruspec.backend.masks import MASKS, lengths_from_mask, mask_kind
+from gruspec.backend.masks import MASKS, batch_major_mask, lengths_from_mask, mask_kind
 from gruspec.backend.protocol import Backend, Layer, Output, Weights
 from gruspec.backend.registry import GROUP, Registration, Registry
 
@@ -22,6 +22,7 @@ __all__ = [
     "Registration",
     "Registry",
     "Weights",
+    "batch_major_mask",
     "lengths_from_mask",
     "mask_kind",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gruspec.backend.masks import MASKS, mask_kind
+from gruspec.backend.masks import MASKS, batch_major_mask, mask_kind
 from gruspec.errors import Unsupported, listed
 from gruspec.spec import ACTIVATIONS
 
@@ -104,7 +104,7 @@ class Capabilities:
     ) -> list[str]:
         """Return why a call is outside the claim, one reason an item; empty if it is inside."""
         batch, timesteps = inputs.shape[:2][::-1] if spec.time_major else inputs.shape[:2]
-        kind = mask_kind(mask.T if mask is not None and spec.time_major else mask)
+        kind = mask_kind(None if mask is None else batch_major_mask(mask, time_major=spec.time_major))
         reasons = []
         if MASKS.index(kind) > MASKS.index(self.mask):
             reasons.append(f"mask of kind {kind!r} (has {self.mask!r})")

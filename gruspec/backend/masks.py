@@ -11,13 +11,29 @@ MASKS = ("none", "lengths", "any")
 """``lengths``: every row is valid for its first k >= 1 timesteps and masked afterwards (right padding)."""
 
 
+def batch_major_mask(mask: NDArray[Any], *, time_major: bool) -> NDArray[Any]:
+    """Return a mask as bool (B, T).
+
+    Parameters
+    ----------
+    mask
+        Any dtype, non-zero is True [mask-dtype]; (B, T) or (B, T, 1), or with these axes in the other order.
+    time_major
+        Whether the first axis is time.
+    """
+    valid = mask.astype(bool)
+    if valid.ndim == 3:
+        valid = valid[..., 0]
+    return valid.T if time_major else valid
+
+
 def lengths_from_mask(mask: NDArray[Any]) -> NDArray[Any] | None:
     """Return the number of valid timesteps of each row, int64 (B,), if the mask is right padding; else None.
 
     Parameters
     ----------
     mask
-        bool (B, T). Transpose a time-major mask first.
+        bool (B, T), as from :func:`batch_major_mask`.
 
     Examples
     --------
@@ -27,16 +43,14 @@ def lengths_from_mask(mask: NDArray[Any]) -> NDArray[Any] | None:
     >>> lengths_from_mask(np.array([[True, False, True]])) is None
     True
     """
-    import numpy as np
-
     if mask.shape[1] == 0 or not mask[:, 0].all() or (mask[:, 1:] & ~mask[:, :-1]).any():
         return None
-    lengths: NDArray[Any] = mask.sum(axis=1, dtype=np.int64)
+    lengths: NDArray[Any] = mask.sum(axis=1, dtype="int64")
     return lengths
 
 
 def mask_kind(mask: NDArray[Any] | None) -> str:
-    """Return the most special kind in :data:`MASKS` that a (B, T) mask belongs to."""
+    """Return the most special kind in :data:`MASKS` that a bool (B, T) mask belongs to."""
     if mask is None:
         return "none"
     return "any" if lengths_from_mask(mask) is None else "lengths"

@@ -24,4 +24,5 @@ def store_bound(bound: NDArray[np.float64]) -> NDArray[np.float32]:
     """
     mantissa, exponent = np.frexp(bound * _MARGIN)
     stored = np.ldexp(np.ceil(mantissa * 2.0**_BITS), exponent - _BITS)
-    return np.asarray(stored, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        return stored.astype(np.float32)

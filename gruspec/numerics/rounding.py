@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flint import arb
+
+_BELOW_SUBNORMAL = -1100
+_ABOVE_LARGEST = 1100
 
 
 def nearest_float(ball: arb) -> float | None:
@@ -36,15 +40,20 @@ def nearest_float(ball: arb) -> float | None:
 
 def _endpoint(exact: arb) -> float:
     mantissa, exponent = (int(part) for part in exact.man_exp())
+    magnitude = mantissa.bit_length() + exponent
+    if magnitude < _BELOW_SUBNORMAL:
+        return 0.0
+    if magnitude > _ABOVE_LARGEST:
+        return math.copysign(math.inf, mantissa)
     try:
         return mantissa / (1 << -exponent) if exponent < 0 else float(mantissa << exponent)
     except OverflowError:
-        return float("inf") if mantissa > 0 else float("-inf")
+        return math.copysign(math.inf, mantissa)
 
 
 def _special(ball: arb) -> float | None:
     if ball.is_nan():
-        return float("nan")
+        return math.nan
     if ball > 0:
-        return float("inf")
-    return float("-inf") if ball < 0 else None
+        return math.inf
+    return -math.inf if ball < 0 else None

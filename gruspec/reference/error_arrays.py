@@ -56,7 +56,9 @@ class Precision:
     Attributes
     ----------
     peak
-        Largest sum of magnitudes, errors included, of any finite intermediate result [admission].
+        Largest finite sum of magnitudes, errors included, of any intermediate result [admission].
+    infinite
+        Whether any intermediate result was infinite.
     """
 
     def __init__(self, format_: Format, *, gradual: bool = False) -> None:
@@ -67,16 +69,17 @@ class Precision:
             format_.smallest_subnormal / 2 if gradual else format_.smallest_normal
         ) / format_.unit_roundoff
         self.peak = 0.0
+        self.infinite = False
 
     def fits(self, magnitude: Array, grid: Array) -> NDArray[np.bool_]:
         """Return where sums of multiples of ``grid`` up to ``magnitude`` are exact in any order."""
         return (grid >= self.finest_grid) & (magnitude <= self.capacity * grid)
 
     def note(self, magnitude: Array) -> None:
-        """Remember the largest finite magnitude."""
+        """Remember the largest finite magnitude, and whether there was an infinite one."""
         finite = magnitude[np.isfinite(magnitude)]
-        if finite.size:
-            self.peak = max(self.peak, float(finite.max()))
+        self.peak = max(self.peak, float(finite.max(initial=0.0)))
+        self.infinite = self.infinite or bool(np.isinf(magnitude).any())
 
 
 @dataclass(frozen=True)

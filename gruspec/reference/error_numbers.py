@@ -212,7 +212,7 @@ def _hard_sigmoid(a: ErrorArray) -> ErrorArray:
     local = 2 * scaled + np.minimum(scaled + 0.5, 1.0)
     slack = error + 5 * unit * (2 * scaled + 1.5)
     distance = np.abs(a.value) - 2.5
-    outside = (distance > slack) | ((error == 0) & (distance == 0))
+    outside = (distance > slack) | np.isinf(distance) | ((error == 0) & (distance == 0))
     inside = distance < -error
     value = np.where(outside, (a.value > 0).astype(np.float64), FLOAT64.activation("hard_sigmoid", a.value))
     grid = np.where(outside, np.where(a.value > 0, 1.0, EXACT_ZERO_GRID), INEXACT_GRID)

@@ -11,7 +11,7 @@ from gruspec.errors import SpecError
 from gruspec.reference.definition import Definition, split_weights
 from gruspec.reference.ieee import FLOAT64
 from gruspec.reference.numbers import A, NumberSystem
-from gruspec.spec import call_dimensions, check_reset, state_shape
+from gruspec.spec import call_dimensions, check_reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -91,8 +91,7 @@ def run_operations(
     for operation in operations:
         if hasattr(operation, "states"):
             states = operation.states
-            check_reset(spec, None if recorded is None else recorded.shape[0], None if states is None else states.shape)
-            recorded = None if states is None else numbers.lift(states[:, None])
+            recorded = _reset(numbers, spec, recorded, states)
             yield None
             continue
         inputs, mask, initial = operation.inputs, operation.mask, operation.initial_state
@@ -101,17 +100,25 @@ def run_operations(
         )
         if spec.time_major:
             inputs, mask = inputs.swapaxes(0, 1), None if mask is None else mask.swapaxes(0, 1)
+        if recorded is not None and recorded.shape[0] != sizes.batch:
+            raise SpecError(f"inputs: batch size {sizes.batch}; the recorded state has {recorded.shape[0]}")
         if initial is not None:
             state = numbers.lift(initial[:, None])
         elif recorded is not None:
             state = recorded
         else:
-            batch, units = state_shape(spec, sizes.batch)
-            state = numbers.zeros((batch, 1, units))
+            state = numbers.zeros((sizes.batch, 1, spec.units))
         timesteps = [numbers.lift(inputs[:, t, None]) for t in range(sizes.timesteps)]
         done = gru.sequence(timesteps, state, None if mask is None else mask.reshape(sizes.batch, sizes.timesteps))
         recorded = done.state if spec.stateful else None
         yield Result(tuple(done.outputs), done.last, done.state)
+
+
+def _reset(numbers: NumberSystem[A], spec: GRUSpec, recorded: A | None, states: NDArray[np.float64] | None) -> A:
+    """Return the recorded state after a reset to ``states`` or to zeros [reset-states]."""
+    batch = None if recorded is None else recorded.shape[0]
+    check_reset(spec, batch, None if states is None else states.shape)
+    return numbers.lift(np.zeros((batch or 0, spec.units))[:, None] if states is None else states[:, None])
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,8 @@ def evaluate(
         None if mask is None else np.asarray(mask).astype(bool),
         None if initial_state is None else np.asarray(initial_state, dtype=np.float64),
     )
-    (result,) = run_operations(FLOAT64, spec, arrays, [call])
+    with np.errstate(invalid="ignore"):
+        (result,) = run_operations(FLOAT64, spec, arrays, [call])
     if result is None:
         raise SpecError("inputs: missing")
     state: NDArray[np.float64] = np.asarray(result.state[:, 0], dtype=np.float64)

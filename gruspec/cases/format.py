@@ -1,0 +1,154 @@
+"""Cases as JSON documents, and back: the format of ``golden/cases/*.json``.
+
+Arrays are named by their key in the topic's safetensors file, ``<case id>/<name>``; this module moves between cases and
+documents and leaves files to :mod:`gruspec.cases.files`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gruspec.cases.model import Call, Case, Expected, Flag, Operation, ResetStates, operation_arrays
+from gruspec.errors import GruspecError, IntegrityError, listed
+from gruspec.spec import GRUSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+_CASE_KEYS = ("id", "clause", "flags", "result", "raises", "dtypes", "spec", "weights", "calls")
+_CALL_KEYS = ("op", "inputs", "mask", "initial_state", "training", "dropout_masks", "raises", "expected")
+
+
+def case_document(case: Case) -> Document:
+    """Return the JSON document of a case; keys of absent parts are left out where the schema says so."""
+    document: Document = {
+        "id": case.id,
+        "clause": case.clause,
+        "flags": list(case.flags),
+        "result": case.result,
+        "dtypes": list(case.dtypes),
+        "spec": case.spec.to_dict(),
+        "weights": {name: f"{case.id}/{name}" for name in case.weights},
+        "calls": [_operation_document(f"{case.id}/{i}", operation) for i, operation in enumerate(case.calls)],
+    }
+    if case.raises:
+        document["raises"] = case.raises
+    return document
+
+
+def _operation_document(prefix: str, operation: Operation) -> Document:
+    keys = {name: f"{prefix}/{name}" for name in operation_arrays(operation)}
+    if isinstance(operation, ResetStates):
+        document: Document = {"op": "reset_states", "states": keys.get("states")}
+    else:
+        document = {"op": "call", "inputs": keys["inputs"]}
+        document |= {name: keys.get(name) for name in ("mask", "initial_state")}
+        document["training"] = operation.training
+        masks = operation.dropout_masks
+        document["dropout_masks"] = None if masks is None else {name: keys[f"dropout_masks/{name}"] for name in masks}
+        document["expected"] = {
+            name: {part: keys[f"{name}/{part}"] for part in ("value", "kappa") if f"{name}/{part}" in keys}
+            for name in operation.expected
+        }
+    if operation.raises:
+        document["raises"] = operation.raises
+    return document
+
+
+def flag_documents(flags: Mapping[str, Flag]) -> Document:
+    """Return the JSON document of flags by name."""
+    return {name: {"catches": flag.catches, "effect": flag.effect} for name, flag in flags.items()}
+
+
+def read_flags(document: Mapping[str, Any]) -> dict[str, Flag]:
+    """Read flags by name."""
+    return {name: Flag(name, note["catches"], note["effect"]) for name, note in document.items()}
+
+
+def read_case(topic: str, document: Mapping[str, Any], array: Callable[[str], NDArray[Any]]) -> Case:
+    """Read a case.
+
+    Parameters
+    ----------
+    topic
+        The topic of the file that the case stands in.
+    document
+        The case.
+    array
+        Gives the array of a key.
+
+    Raises
+    ------
+    IntegrityError
+        If the document has unknown keys, lacks one, or describes no possible layer.
+    """
+    name = document.get("id", "a case without id")
+    try:
+        _refuse_unknown(name, document, _CASE_KEYS)
+        return Case(
+            id=document["id"],
+            topic=topic,
+            clause=document["clause"],
+            flags=tuple(document["flags"]),
+            dtypes=tuple(document["dtypes"]),
+            spec=GRUSpec.from_dict(document["spec"]),
+            weights={weight: array(key) for weight, key in document["weights"].items()},
+            calls=tuple(_read_operation(name, operation, array) for operation in document["calls"]),
+            result=document["result"],
+            raises=document.get("raises"),
+        )
+    except KeyError as error:
+        raise IntegrityError(f"{topic}: {name}: missing {error}") from error
+    except IntegrityError:
+        raise
+    except (GruspecError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{topic}: {name}: {error}") from error
+
+
+def _read_operation(name: str, document: Mapping[str, Any], array: Callable[[str], NDArray[Any]]) -> Operation:
+    raises = document.get("raises")
+    if document["op"] == "reset_states":
+        _refuse_unknown(name, document, ("op", "states", "raises"))
+        return ResetStates(_optional(document["states"], array), raises)
+    if document["op"] != "call":
+        raise IntegrityError(f"{name}: op={document['op']!r}: expected 'call' or 'reset_states'")
+    _refuse_unknown(name, document, _CALL_KEYS)
+    masks = document["dropout_masks"]
+    return Call(
+        inputs=array(document["inputs"]),
+        mask=_optional(document["mask"], array),
+        initial_state=_optional(document["initial_state"], array),
+        training=document["training"],
+        dropout_masks=None if masks is None else {part: array(key) for part, key in masks.items()},
+        expected={
+            output: Expected(_optional(keys.get("value"), array), array(keys["kappa"]))
+            for output, keys in document["expected"].items()
+        },
+        raises=raises,
+    )
+
+
+def _optional(key: str | None, array: Callable[[str], T]) -> T | None:
+    return None if key is None else array(key)
+
+
+def _refuse_unknown(name: str, document: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    if unknown := [key for key in document if key not in known]:
+        raise IntegrityError(f"{name}: unknown {listed(unknown)}; known are {listed(known)}")
+
+
+def without_values(case: Case) -> Case:
+    """Return the case with bounds but without expected values, for comparing implementations with each other."""
+    calls = tuple(
+        dataclasses.replace(call, expected={n: Expected(None, e.kappa) for n, e in call.expected.items()})
+        if isinstance(call, Call)
+        else call
+        for call in case.calls
+    )
+    return dataclasses.replace(case, calls=calls)

@@ -1,0 +1,190 @@
+"""A case without expected values in, the same case with proven values and bounds out.
+
+The value is the exact real result, correctly rounded to float64: the precision of ball arithmetic rises until the
+rounding of every element is decided. ``kappa`` is what the definition yields over error arrays. Where NaN or infinities
+are involved, an element has an expected value only if every permitted form of the arithmetic agrees on its kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gruspec.cases import Call, Expected, operation_arrays
+from gruspec.errors import CertificationError
+from gruspec.numerics import FORMATS, exactly_representable, nearest_float, store_bound
+from gruspec.reference import run_operations
+from gruspec.reference.error_arrays import Precision
+from gruspec.reference.error_numbers import ErrorNumbers
+from gruspec.reference.ieee import PERMITTED_FORMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from gruspec.cases import Case, Operation
+    from gruspec.reference import Result
+
+    Array = NDArray[Any]
+
+JUDGED_DTYPES = ("float32", "float64")
+"""Dtypes for which the stored bounds hold."""
+
+PRECISIONS = (128, 256, 512, 1024, 2048, 4096)
+"""Working precisions of ball arithmetic, in bits, tried in this order."""
+
+SUBNORMAL = "Subnormal"
+"""Flag of the cases in which gradual underflow is demanded."""
+
+UNDECIDED_SHARE = 0.25
+"""An element is judged only where kappa u is at most this share of max(1, |value|) [admission]."""
+
+_round_all = np.frompyfunc(nearest_float, 1, 1)
+
+
+def certify(case: Case) -> Case:
+    """Return the case with expected values, bounds and the dtypes in which it is judged.
+
+    Raises
+    ------
+    CertificationError
+        If an element's rounding is undecided at the highest precision, if permitted forms disagree about NaN or
+        infinities, if an element could not be judged, or if no dtype is left: draw the case again.
+    """
+    kinds = _agreed_kinds(case)
+    bounds, peak = _bounds(case)
+    dtypes = _dtypes(case, peak)
+    values = _values(case, kinds)
+    calls: list[Operation] = []
+    for i, operation in enumerate(case.calls):
+        if isinstance(operation, Call):
+            expected = {name: _expected(values[i][name], bounds[i][name]) for name in ("outputs", "state")}
+            calls.append(dataclasses.replace(operation, expected=expected))
+        else:
+            calls.append(operation)
+    return dataclasses.replace(case, calls=tuple(calls), dtypes=dtypes)
+
+
+def bounded(case: Case) -> Case:
+    """Return the case with bounds but without values: enough to compare implementations with each other.
+
+    Unlike :func:`certify` this needs no ball arithmetic.
+    """
+    bounds, peak = _bounds(case)
+    calls = tuple(
+        dataclasses.replace(
+            operation, expected={name: Expected(None, store_bound(bound)) for name, bound in bounds[i].items()}
+        )
+        if isinstance(operation, Call)
+        else operation
+        for i, operation in enumerate(case.calls)
+    )
+    return dataclasses.replace(case, calls=calls, dtypes=_dtypes(case, peak))
+
+
+def _arranged(
+    case: Case, results: Iterable[Result[Any] | None], element: Callable[[Any], Array]
+) -> list[dict[str, Array]]:
+    """Turn results in some number system into plain arrays, laid out as the layer returns them."""
+    arranged: list[dict[str, Array]] = []
+    for result in results:
+        if result is None:
+            arranged.append({})
+            continue
+        steps = [element(step) for step in result.steps] if case.spec.return_sequences else []
+        outputs = result.stacked(case.spec, steps, element(result.last))
+        arranged.append({"outputs": outputs, "state": element(result.state)[:, 0]})
+    return arranged
+
+
+def _bounds(case: Case) -> tuple[list[dict[str, Array]], float]:
+    """Return bounds on the error of every element, and the largest intermediate magnitude.
+
+    Raises
+    ------
+    CertificationError
+        If an element could not be judged. This also keeps values away from ball arithmetic that grow without limit.
+    """
+    precision = Precision(FORMATS["float32"], gradual=SUBNORMAL in case.flags)
+    with np.errstate(invalid="ignore", over="ignore"):
+        results = list(run_operations(ErrorNumbers(precision), case.spec, case.weights, case.calls))
+        bounds = _arranged(case, results, lambda array: array.settled().error)
+        values = _arranged(case, results, lambda array: array.value)
+    for bound, value in zip(bounds, values, strict=True):
+        for name in bound:
+            size = np.where(np.isnan(value[name]), 1.0, np.abs(value[name]))
+            reach = UNDECIDED_SHARE * np.maximum(1.0, size)
+            if not (store_bound(bound[name]) * precision.unit_roundoff <= reach).all():
+                raise CertificationError(f"{case.id}: {name} has an element whose bound is too wide to judge it")
+    if precision.infinite and _is_finite(case):
+        raise CertificationError(f"{case.id}: an intermediate result overflows")
+    return bounds, precision.peak
+
+
+def _is_finite(case: Case) -> bool:
+    return all(np.isfinite(array).all() for array in case.arrays().values())
+
+
+def _agreed_kinds(case: Case) -> list[dict[str, Array]] | None:
+    """Return NaN, infinities, or 0 for finite, by element; None for a case of finite arrays.
+
+    Raises
+    ------
+    CertificationError
+        If permitted forms disagree.
+    """
+    if _is_finite(case):
+        return None
+    forms = []
+    with np.errstate(all="ignore"):
+        for numbers in PERMITTED_FORMS:
+            results = run_operations(numbers, case.spec, case.weights, case.calls)
+            forms.append(_arranged(case, results, lambda array: np.where(np.isfinite(array), 0.0, array)))
+    for other in forms[1:]:
+        for one, another in zip(forms[0], other, strict=True):
+            if any(not np.array_equal(one[name], another[name], equal_nan=True) for name in one):
+                raise CertificationError(f"{case.id}: permitted forms disagree about NaN or infinities")
+    return forms[0]
+
+
+def _values(case: Case, kinds: list[dict[str, Array]] | None) -> list[dict[str, Array]]:
+    from flint import ctx
+
+    from gruspec.reference.balls import BallNumbers
+
+    for bits in PRECISIONS:
+        with ctx.workprec(bits):
+            results = run_operations(BallNumbers(), case.spec, case.weights, case.calls)
+            rounded = _arranged(case, results, _round_all)
+        if kinds is not None:
+            rounded = [
+                {name: np.where(kind[name] == 0, array, kind[name]) for name, array in values.items()}
+                for values, kind in zip(rounded, kinds, strict=True)
+            ]
+        if not any(value is None for values in rounded for array in values.values() for value in array.flat):
+            return [{name: array.astype(np.float64) for name, array in values.items()} for values in rounded]
+    raise CertificationError(f"{case.id}: a rounding is undecided at {PRECISIONS[-1]} bits")
+
+
+def _expected(value: Array, bound: Array) -> Expected:
+    return Expected(value, store_bound(np.where(np.isfinite(value), bound, 0.0)))
+
+
+def _dtypes(case: Case, peak: float) -> tuple[str, ...]:
+    given = [
+        array
+        for arrays in (case.weights, *(operation_arrays(operation) for operation in case.calls))
+        for name, array in arrays.items()
+        if array.dtype == np.float64 and not name.endswith("/value")
+    ]
+    dtypes = tuple(
+        name
+        for name in JUDGED_DTYPES
+        if peak < FORMATS[name].largest / 2 and all(exactly_representable(array, FORMATS[name]) for array in given)
+    )
+    if not dtypes:
+        raise CertificationError(f"{case.id}: no dtype holds its inputs and intermediate results")
+    return dtypes
