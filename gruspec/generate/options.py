@@ -1,0 +1,174 @@
+"""The options of the layer in all their combinations: topics ``basic``, ``masking`` and ``stateful``.
+
+For each variant there are two covering arrays. For a single call its strength is 3: any three values of any three
+parameters, sizes and activations included, stand together in some case. For two or three calls of a stateful layer it
+is 2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gruspec.cases import ResetStates
+from gruspec.generate.covering import covering_array
+from gruspec.generate.draws import Draw
+from gruspec.generate.layers import draw_call, draw_weights, make_case
+from gruspec.generate.masks import MASK_KINDS, MINIMAL_TIMESTEPS
+from gruspec.spec import ACTIVATIONS, GRUSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gruspec.cases import Case, Operation
+
+SINGLE_CALL_STRENGTH = 3
+STATEFUL_STRENGTH = 2
+
+PARAMETERS: dict[str, tuple[Any, ...]] = {
+    "mask": MASK_KINDS,
+    "initial_state": ("none", "zero", "non-zero"),
+    "go_backwards": (False, True),
+    "return_sequences": (False, True),
+    "return_state": (False, True),
+    "time_major": (False, True),
+    "unroll": (False, True),
+    "zero_output_for_mask": (False, True),
+    "use_bias": (False, True),
+    "activation": ACTIVATIONS,
+    "recurrent_activation": ACTIVATIONS,
+    "batch": (1, 2, 3, 5),
+    "timesteps": (1, 2, 7, 33),
+    "input_size": (1, 3, 5),
+    "units": (1, 4, 5, 8, 17),
+}
+
+STATEFUL_CALLS = ("two", "three", "reset", "reset-values", "explicit-state")
+
+_LONG = 33
+_MOST_LONG_OUTPUTS = 40
+_UNBOUNDED = ("relu", "linear")
+_SWITCHES = ("go_backwards", "return_sequences", "return_state", "time_major", "unroll", "zero_output_for_mask")
+_SHORT = {
+    "go_backwards": "back",
+    "return_sequences": "seq",
+    "return_state": "state",
+    "time_major": "tm",
+    "unroll": "unroll",
+    "zero_output_for_mask": "zero",
+    "right-padded": "right",
+    "left-padded": "left",
+    "all-masked-row": "empty-row",
+    "first-step-masked": "late",
+    "non-zero": "h0",
+    "zero": "h00",
+    "hard_sigmoid": "hs",
+    "sigmoid": "sig",
+    "linear": "lin",
+}
+"""Short names in ids; others stand as they are."""
+
+
+def allowed(row: Mapping[str, Any]) -> bool:
+    """Return whether a row, which may be partial, makes sense and is not too large.
+
+    A mask needs timesteps to be what it is; the longest sequences do without the largest batches of many units.
+    """
+    timesteps, mask = row.get("timesteps", _LONG), row.get("mask", "none")
+    outputs = row.get("batch", 1) * row.get("units", 1)
+    fits_mask: bool = timesteps >= MINIMAL_TIMESTEPS.get(mask, 1)
+    return fits_mask and ("timesteps" not in row or timesteps < _LONG or outputs <= _MOST_LONG_OUTPUTS)
+
+
+def option_rows(variant: str) -> list[dict[str, Any]]:
+    """Return the covering arrays of a variant, one after the other."""
+    single = PARAMETERS | {"calls": ("one",)}
+    stateful = PARAMETERS | {"calls": STATEFUL_CALLS}
+    return [
+        *covering_array(single, SINGLE_CALL_STRENGTH, allowed, f"options/{variant}/single"),
+        *covering_array(stateful, STATEFUL_STRENGTH, allowed, f"options/{variant}/stateful"),
+    ]
+
+
+def option_cases(attempt: int = 0) -> Iterator[Case]:
+    """Yield a case for each row of the covering arrays of both variants."""
+    for reset_after in (False, True):
+        variant = "reset-after" if reset_after else "reset-before"
+        for row in option_rows(variant):
+            yield option_case(row, reset_after=reset_after, attempt=attempt)
+
+
+def option_case(row: Mapping[str, Any], *, reset_after: bool, attempt: int = 0) -> Case:
+    """Return the case of a row; later attempts draw smaller weights."""
+    spec = GRUSpec(
+        units=row["units"],
+        activation=row["activation"],
+        recurrent_activation=row["recurrent_activation"],
+        use_bias=row["use_bias"],
+        reset_after=reset_after,
+        stateful=row["calls"] != "one",
+        **{name: row[name] for name in _SWITCHES},
+    )
+    case_id = f"{_topic(row)}/{spec.variant}/{_description(row)}"
+    draw = Draw(f"{case_id}#{attempt}")
+    unbounded = sum(row[name] in _UNBOUNDED for name in ("activation", "recurrent_activation"))
+    weights = draw_weights(draw, spec, row["input_size"], shrink=attempt + unbounded)
+    return make_case(case_id, _clause(spec, row), (), spec, weights, _operations(case_id, attempt, spec, row))
+
+
+def _operations(case_id: str, attempt: int, spec: GRUSpec, row: Mapping[str, Any]) -> list[Operation]:
+    def call(i: int, timesteps: int, initial_state: str) -> Operation:
+        sizes = (row["batch"], timesteps, row["input_size"])
+        draw = Draw(f"{case_id}#{attempt}/{i}")
+        return draw_call(draw, spec, sizes, mask=row["mask"], initial_state=initial_state)
+
+    timesteps = row["timesteps"]
+    shorter = max(MINIMAL_TIMESTEPS.get(row["mask"], 1), timesteps - 2)
+    first, last = call(0, timesteps, row["initial_state"]), call(2, shorter, "none")
+    if row["calls"] == "one":
+        return [first]
+    if row["calls"] == "two":
+        return [first, last]
+    if row["calls"] == "three":
+        return [first, call(1, timesteps, "none"), last]
+    if row["calls"] == "explicit-state":
+        return [first, call(1, timesteps, "non-zero")]
+    values = Draw(f"{case_id}#{attempt}").distinct("reset", (row["batch"], spec.units), -1)
+    return [first, ResetStates(values if row["calls"] == "reset-values" else None), last]
+
+
+def _topic(row: Mapping[str, Any]) -> str:
+    if row["calls"] != "one":
+        return "stateful"
+    return "basic" if row["mask"] == "none" else "masking"
+
+
+def _description(row: Mapping[str, Any]) -> str:
+    parts = [row["calls"]] if row["calls"] != "one" else []
+    parts += [row[name] for name in ("mask", "initial_state") if row[name] != "none"]
+    parts += [name for name in _SWITCHES if row[name]]
+    parts += [] if row["use_bias"] else ["nobias"]
+    parts += [row["activation"], row["recurrent_activation"]]
+    sizes = f"b{row['batch']}t{row['timesteps']}d{row['input_size']}u{row['units']}"
+    return "-".join([*(_SHORT.get(part, part) for part in parts), sizes])
+
+
+def _clause(spec: GRUSpec, row: Mapping[str, Any]) -> str:
+    """Return the most special clause that a row exercises."""
+    masked = row["mask"] != "none"
+    chain = (
+        (row["calls"] == "explicit-state", "stateful-initial-state"),
+        (row["calls"].startswith("reset"), "reset-states"),
+        (spec.stateful, "stateful"),
+        (masked and spec.go_backwards, "mask-order"),
+        (masked and spec.zero_output_for_mask, "zero-output"),
+        (row["mask"] == "all-masked-row", "mask-all"),
+        (masked and spec.return_sequences, "mask-output"),
+        (masked, "mask-state"),
+        (spec.go_backwards, "go-backwards"),
+        (row["initial_state"] != "none", "initial-state"),
+        (spec.time_major, "time-major"),
+        (spec.unroll, "unroll"),
+        (spec.return_sequences, "return-sequences"),
+        (spec.return_state, "return-state"),
+    )
+    return next((clause for holds, clause in chain if holds), spec.variant)
