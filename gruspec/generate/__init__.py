@@ -10,7 +10,7 @@ import platform
 import shutil
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -92,10 +92,10 @@ def generated_cases(*, jobs: int = 2, progress: Progress | None = None) -> Itera
     CertificationError
         If a case cannot be certified in any attempt.
     """
-    numbered = [(source, i) for source in range(len(SOURCES)) for i, _ in enumerate(SOURCES[source].cases(0))]
+    numbered = [(source, i) for source in range(len(SOURCES)) for i in range(len(_cases(source, 0)))]
     _refuse_duplicates()
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        finished = pool.map(partial(_finished_case), numbered, chunksize=8)
+        finished = pool.map(_finished_case, numbered, chunksize=8)
         for done, case in enumerate(finished, start=1):
             if progress is not None:
                 progress(case.topic, done, len(numbered))
@@ -122,7 +122,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _refuse_duplicates() -> None:
-    counts = Counter(case.id for source in SOURCES for case in source.cases(0))
+    counts = Counter(case.id for source in range(len(SOURCES)) for case in _cases(source, 0))
     if repeated := [case_id for case_id, count in counts.items() if count > 1]:
         raise CertificationError(f"{repeated[0]}: two cases have this id")
 
@@ -154,10 +154,6 @@ def _sharp(case: Case) -> Case:
     return case
 
 
-_drawn: dict[tuple[int, int], list[Case]] = {}
-
-
-def _cases(source: int, attempt: int) -> list[Case]:
-    if (source, attempt) not in _drawn:
-        _drawn[source, attempt] = list(SOURCES[source].cases(attempt))
-    return _drawn[source, attempt]
+@cache
+def _cases(source: int, attempt: int) -> tuple[Case, ...]:
+    return tuple(SOURCES[source].cases(attempt))

@@ -46,7 +46,7 @@ def _saturated(activation: str, recurrent_activation: str, attempt: int, *, rese
     case_id = f"saturation/{spec.variant}/{activation}-{recurrent_activation}".replace("_", "-")
     draw = Draw(f"{case_id}#{attempt}")
     weights = draw_weights(draw, spec, 3)
-    inputs = draw.distinct("inputs", (3, 5, 3)) * np.array([8.0, 64.0, 512.0])[:, None, None]
+    inputs = draw.distinct("inputs", (3, 5, 3)) * np.array([64.0, 512.0, 4096.0])[:, None, None]
     call = arranged_call(spec, inputs, initial_state=draw.distinct("state", (3, 4), -1))
     return make_case(case_id, "activations", ["Saturated"], spec, weights, [call])
 

@@ -96,7 +96,7 @@ def make_case(
         id=case_id,
         topic=case_id.partition("/")[0],
         clause=clause,
-        flags=(*flags, *observed_flags(spec, calls)),
+        flags=(*flags, *observed_flags(spec, weights, calls)),
         dtypes=(),
         spec=spec,
         weights=weights,

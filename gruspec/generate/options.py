@@ -1,12 +1,16 @@
-"""The options of the layer in all their combinations: topics ``basic``, ``masking`` and ``stateful``.
+"""The options of the layer in all their combinations: topics ``basic``, ``masking``, ``stateful`` and ``common``.
 
 For each variant there are two covering arrays. For a single call its strength is 3: any three values of any three
 parameters, sizes and activations included, stand together in some case. For two or three calls of a stateful layer it
 is 2.
+
+Few of these cases lie in the region that nearly every framework has: reset-after, tanh and sigmoid, forwards, with no
+mask or right padding. The topic ``common`` covers that region by itself, again by any three values.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gruspec.cases import ResetStates
@@ -42,10 +46,20 @@ PARAMETERS: dict[str, tuple[Any, ...]] = {
     "units": (1, 4, 5, 8, 17),
 }
 
+COMMON: dict[str, tuple[Any, ...]] = {
+    "mask": ("none", "right-padded"),
+    "go_backwards": (False,),
+    "unroll": (False,),
+    "activation": ("tanh",),
+    "recurrent_activation": ("sigmoid",),
+    "calls": ("one",),
+}
+"""Parameters that are narrower in the region that nearly every framework has."""
+
 STATEFUL_CALLS = ("two", "three", "reset", "reset-values", "explicit-state")
 
 _LONG = 33
-_MOST_LONG_OUTPUTS = 40
+_MOST_LONG_OUTPUTS = 25
 _UNBOUNDED = ("relu", "linear")
 _SWITCHES = ("go_backwards", "return_sequences", "return_state", "time_major", "unroll", "zero_output_for_mask")
 _SHORT = {
@@ -79,25 +93,34 @@ def allowed(row: Mapping[str, Any]) -> bool:
     return fits_mask and ("timesteps" not in row or timesteps < _LONG or outputs <= _MOST_LONG_OUTPUTS)
 
 
-def option_rows(variant: str) -> list[dict[str, Any]]:
+@cache
+def option_rows(variant: str) -> tuple[dict[str, Any], ...]:
     """Return the covering arrays of a variant, one after the other."""
     single = PARAMETERS | {"calls": ("one",)}
     stateful = PARAMETERS | {"calls": STATEFUL_CALLS}
-    return [
+    return (
         *covering_array(single, SINGLE_CALL_STRENGTH, allowed, f"options/{variant}/single"),
         *covering_array(stateful, STATEFUL_STRENGTH, allowed, f"options/{variant}/stateful"),
-    ]
+    )
+
+
+@cache
+def common_rows() -> tuple[dict[str, Any], ...]:
+    """Return the covering array of the region that nearly every framework has."""
+    return tuple(covering_array(PARAMETERS | COMMON, SINGLE_CALL_STRENGTH, allowed, "options/common"))
 
 
 def option_cases(attempt: int = 0) -> Iterator[Case]:
-    """Yield a case for each row of the covering arrays of both variants."""
+    """Yield a case for each row of every covering array."""
     for reset_after in (False, True):
         variant = "reset-after" if reset_after else "reset-before"
         for row in option_rows(variant):
-            yield option_case(row, reset_after=reset_after, attempt=attempt)
+            yield option_case(_topic(row), row, reset_after=reset_after, attempt=attempt)
+    for row in common_rows():
+        yield option_case("common", row, reset_after=True, attempt=attempt)
 
 
-def option_case(row: Mapping[str, Any], *, reset_after: bool, attempt: int = 0) -> Case:
+def option_case(topic: str, row: Mapping[str, Any], *, reset_after: bool, attempt: int = 0) -> Case:
     """Return the case of a row; later attempts draw smaller weights."""
     spec = GRUSpec(
         units=row["units"],
@@ -108,7 +131,7 @@ def option_case(row: Mapping[str, Any], *, reset_after: bool, attempt: int = 0) 
         stateful=row["calls"] != "one",
         **{name: row[name] for name in _SWITCHES},
     )
-    case_id = f"{_topic(row)}/{spec.variant}/{_description(row)}"
+    case_id = f"{topic}/{spec.variant}/{_description(row)}"
     draw = Draw(f"{case_id}#{attempt}")
     unbounded = sum(row[name] in _UNBOUNDED for name in ("activation", "recurrent_activation"))
     weights = draw_weights(draw, spec, row["input_size"], shrink=attempt + unbounded)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 _SIGNIFICANT_BITS = {"float32": 24, "float64": 53}
 _SCAN_OCTAVES = range(-20, 4)
-"""Scanned magnitudes: from 1e-6 to 16, and to 19 by the largest octave's values."""
+"""Octaves of the scanned magnitudes: from 1e-6 to 16."""
+
+_SATURATING_OCTAVES = (3, 4)
+"""Octaves where approximations of tanh and sigmoid are cut off, scanned as densely as all others together."""
 
 
 def precision_cases(attempt: int = 0) -> Iterator[Case]:
@@ -69,20 +72,29 @@ def _small(dtype: str, bits: int, *, reset_after: bool, attempt: int) -> Iterato
 
 
 def _scan_points(case_id: str, bits: int, count: int) -> NDArray[np.float64]:
-    """Return ``count`` magnitudes of both signs, spread evenly over the octaves from 1e-6 to 19."""
+    """Return ``count`` points of both signs: half spread over all octaves, half where activations saturate."""
     draw = Draw(case_id)
-    octaves = np.array(_SCAN_OCTAVES)[np.arange(count) % len(_SCAN_OCTAVES)]
-    mantissa = np.abs(draw.full_precision("points", (count,), bits=bits))
-    mantissa /= 2.0 ** np.floor(np.log2(mantissa))
-    points = np.ldexp(mantissa, octaves)
-    beyond = np.abs(points) > 19
-    points[beyond] /= 2
-    signs: NDArray[np.float64] = points * (1 - 2 * (draw.integers("signs", (count,), 2)))
-    return signs
+    octaves = np.where(
+        np.arange(count) < count // 2,
+        np.resize(_SCAN_OCTAVES, count),
+        np.resize(_SATURATING_OCTAVES, count),
+    )
+    points: NDArray[np.float64] = np.ldexp(_mantissas(draw, count, bits), octaves)
+    return points * (1 - 2 * draw.integers("signs", (count,), 2))
+
+
+def _mantissas(draw: Draw, count: int, bits: int) -> NDArray[np.float64]:
+    """Return values from 1 up to 2 with ``bits`` significant bits."""
+    drawn = np.abs(draw.full_precision("points", (count,), bits=bits))
+    scaled: NDArray[np.float64] = drawn / 2.0 ** np.floor(np.log2(drawn))
+    return scaled
 
 
 def _candidate_scan(dtype: str, bits: int, activation: str) -> Case:
-    """Scan the activation of the candidate: the update gate is 0, nothing recurs, one product by 1 feeds it."""
+    """Scan the activation of the candidate, one point a row.
+
+    The update gate and the state are 0, nothing recurs, and one product by 1 feeds it: its error is all there is.
+    """
     spec = GRUSpec(units=2, activation=activation, return_sequences=True, return_state=True)
     case_id = f"precision/{spec.variant}/{dtype}-scan-candidate-{activation.replace('_', '-')}"
     weights = {
@@ -90,7 +102,7 @@ def _candidate_scan(dtype: str, bits: int, activation: str) -> Case:
         "recurrent_kernel": np.zeros((2, 6)),
         "bias": np.array([SATURATED, SATURATED - 1, SATURATED - 2, SATURATED - 3, 0.0, 0.0]),
     }
-    points = _scan_points(case_id, bits, 5 * 48).reshape(5, 48, 1)
+    points = _scan_points(case_id, bits, 480).reshape(480, 1, 1)
     return make_case(case_id, "arithmetic-functions", ["Scan"], spec, weights, [arranged_call(spec, points)])
 
 
@@ -105,7 +117,6 @@ def _gate_scan(dtype: str, bits: int, activation: str) -> Case:
         "kernel": np.concatenate([gates, gates, np.zeros(units)])[None, :],
         "recurrent_kernel": np.zeros((units, 3 * units)),
     }
-    inputs = Draw(case_id).full_precision("points", (8, 1, 1), bits=bits)
-    inputs /= 2.0 ** np.floor(np.log2(np.abs(inputs)))
+    inputs = _mantissas(Draw(case_id), 8, bits).reshape(8, 1, 1)
     call = arranged_call(spec, inputs, initial_state=np.ones((8, units)))
     return make_case(case_id, "arithmetic-functions", ["Scan"], spec, weights, [call])

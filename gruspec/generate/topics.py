@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TOPICS = {
     "elementary": "For each clause the smallest cases that need that clause and no later one",
+    "common": "What nearly every framework has: reset-after, tanh and sigmoid, forwards, no mask or right padding",
     "basic": "Every three options of a single call without a mask",
     "masking": "Every three options of a single call with a mask",
     "stateful": "Every three options of two or three calls of a stateful layer",

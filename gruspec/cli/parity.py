@@ -1,0 +1,69 @@
+"""``gruspec parity``: implementations against each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gruspec.cli.options import RunOptions, as_json, run_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gruspec.conformance import Comparison
+    from gruspec.report.summary import Summary
+
+_EXAMPLES = """\b
+Examples:
+  gruspec parity torch jax            whether one may replace the other
+  gruspec parity                      all that are installed
+  gruspec parity tf-v1 tf-v2 --topic masking
+"""
+
+
+@click.command("parity", epilog=_EXAMPLES)
+@run_options
+@as_json
+def command(*, as_json: bool, **shared: Any) -> None:
+    """Compare implementations with each other.
+
+    Every two of them are compared on every case that both can run. Two results agree if they differ by no more than
+    the sum of their bounds. The same implementation is also compared with itself across dtypes. A disagreement counts
+    as known where one of the two is expected to fail.
+
+    Exit codes: 0 all agree, 1 two differ, 2 wrong usage, 3 data or environment not as needed.
+    """
+    from gruspec.cli.selection import chosen_implementations, plan_for
+    from gruspec.conformance import CONFORMS, DIFFERS, CaseFinished, Event, compare, run
+    from gruspec.report.progress import followed
+    from gruspec.report.summary import Summary
+
+    options = RunOptions(**shared)
+    subjects, left_out = chosen_implementations(options)
+    plan = plan_for(options, [subject.name for subject in subjects], left_out)
+    summary, results = Summary(), list[CaseFinished]()
+
+    def consume(event: Event) -> None:
+        summary.add(event)
+        if isinstance(event, CaseFinished):
+            results.append(event)
+
+    followed(run(plan, subjects), consume)
+    comparisons = compare(results, plan.cases)
+    code = summary.finished.exit_code if summary.finished else DIFFERS
+    if code in {CONFORMS, DIFFERS}:
+        code = DIFFERS if any(comparison.disagreements for comparison in comparisons) else CONFORMS
+    _print(summary, comparisons, code, as_json=as_json)
+    raise SystemExit(code)
+
+
+def _print(summary: Summary, comparisons: Sequence[Comparison], code: int, *, as_json: bool) -> None:
+    if as_json:
+        from gruspec.report import json
+
+        click.echo(json.text(json.parity_document(summary, comparisons, code)))
+    else:
+        from gruspec.report import console
+
+        console.print_parity(summary, comparisons, console.console())

@@ -1,0 +1,119 @@
+"""From options to a plan: which implementations, which cases, which expectations."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gruspec.backend import Registry
+from gruspec.cases import Suite
+from gruspec.conformance import (
+    DEFAULT_DTYPES,
+    Expectations,
+    Header,
+    Implementation,
+    Plan,
+    file_stem,
+    shipped_expectations,
+)
+from gruspec.errors import MissingDependency, PluginError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gruspec.backend import Registration
+    from gruspec.cases import Case
+    from gruspec.cli.options import RunOptions
+
+
+def chosen_implementations(options: RunOptions) -> tuple[list[Implementation], dict[str, str]]:
+    """Return the implementations to run, and why others are left out.
+
+    All that are named run. If none is, those run whose framework is installed and which have the device.
+
+    Raises
+    ------
+    UsageError
+        If a name is not registered.
+    MissingDependency
+        If a framework is not installed; of all of them, if none is named.
+    PluginError
+        If a named one cannot be loaded.
+    """
+    registry = Registry()
+    names = dict.fromkeys(options.implementations)
+    if any(":" in name for name in names) and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    left_out: dict[str, str] = {}
+    if names:
+        found = [registry.get(name) for name in names]
+        for registration in found:
+            if ":" not in registration.name:
+                registration.load_runnable()
+    else:
+        found, left_out = _installed(registry, options.device)
+    subjects = [Implementation(entry, device=options.device, timeout=options.timeout) for entry in found]
+    return subjects, left_out
+
+
+def _installed(registry: Registry, device: str) -> tuple[list[Registration], dict[str, str]]:
+    found, left_out = [], {}
+    for name in registry.names():
+        registration = registry.get(name)
+        try:
+            capabilities = registration.load_runnable().capabilities()
+        except MissingDependency as error:
+            left_out[name] = str(error)
+            continue
+        except PluginError:
+            found.append(registration)  # its own process reports this, and the others go on
+            continue
+        if device in capabilities.devices:
+            found.append(registration)
+        else:
+            left_out[name] = f"it has no {device}"
+    if not found:
+        raise MissingDependency("\n".join(["no implementation can run here", *left_out.values()]))
+    return found, left_out
+
+
+def plan_for(options: RunOptions, names: Iterable[str], left_out: Mapping[str, str] | None = None) -> Plan:
+    """Return the plan to run implementations of these names.
+
+    Raises
+    ------
+    UsageError
+        If a topic or a case does not exist, or an expectation cannot be read.
+    IntegrityError
+        If the golden data is not what its manifest says.
+    """
+    suite = Suite.load(options.golden)
+    folder = options.expectations or shipped_expectations()
+    return Plan(
+        cases=_selected(suite, options),
+        header=Header(
+            version=suite.version, spec_version=suite.spec_version, sha256=suite.sha256, flags=dict(suite.flags)
+        ),
+        dtypes=tuple(dict.fromkeys(options.dtypes)) or DEFAULT_DTYPES,
+        device=options.device,
+        expectations={name: Expectations.load(folder / f"{file_stem(name)}.toml") for name in names},
+        whole=not options.topics and not options.ids,
+        jobs=options.jobs,
+        left_out=left_out or {},
+    )
+
+
+def _selected(suite: Suite, options: RunOptions) -> Sequence[Case]:
+    cases = list(suite.cases(options.topics or None))
+    if not options.ids:
+        return cases
+    known = {case.id for case in cases}
+    for name in options.ids:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            within = f" in topic {', '.join(options.topics)}" if options.topics else ""
+            raise UsageError(f"{name}: no such case{within}{hint}")
+    return [case for case in cases if case.id in options.ids]

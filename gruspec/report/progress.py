@@ -1,0 +1,147 @@
+"""Progress on standard error: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gruspec.conformance import CaseFinished, CaseStarted, ImplementationFinished, ImplementationStarted, SuiteStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from rich.progress import TaskID
+
+    from gruspec.conformance import Event
+
+_EVERY = 20.0
+_SHOWN = ("fail", "error", "xpass", "xfail", "unsupported")
+
+
+class Follower(Protocol):
+    """Something that shows events as they come."""
+
+    def add(self, event: Event) -> None:
+        """Take an event."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def follower() -> Follower:
+    """Return what suits the standard error of this process."""
+    console = Console(stderr=True, highlight=False)
+    return Bars(console) if console.is_terminal else Lines(console)
+
+
+def followed(events: Iterator[Event], consume: Callable[[Event], None]) -> None:
+    """Hand every event to a consumer, and show how far the run is."""
+    with follower() as shown:
+        for event in events:
+            consume(event)
+            shown.add(event)
+
+
+def _counts(counted: Counter[str]) -> str:
+    return "  ".join(f"{counted[status]} {status}" for status in _SHOWN if counted[status])
+
+
+class Bars:
+    """One bar for each implementation, with its counts and the case that it tries."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[counts]}"),
+            TextColumn("[dim]{task.fields[current]}"),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._counted: dict[str, Counter[str]] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def add(self, event: Event) -> None:
+        """Take an event."""
+        match event:
+            case SuiteStarted():
+                for name in event.implementations:
+                    self._counted[name] = Counter()
+                    self._tasks[name] = self._progress.add_task(
+                        name, total=event.total, start=False, counts="", current="waits"
+                    )
+            case ImplementationStarted():
+                self._progress.start_task(self._tasks[event.implementation])
+            case CaseStarted():
+                self._progress.update(self._tasks[event.implementation], current=event.id)
+            case CaseFinished():
+                counted = self._counted[event.implementation]
+                counted[event.status] += 1
+                self._progress.update(self._tasks[event.implementation], advance=1, counts=_counts(counted))
+            case ImplementationFinished():
+                self._progress.update(self._tasks[event.implementation], current="cannot run" if event.problem else "")
+            case _:
+                return
+
+
+class Lines:
+    """A line when an implementation starts and ends, and now and then in between."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._counted: dict[str, Counter[str]] = {}
+        self._totals: dict[str, int] = {}
+        self._spoken: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def add(self, event: Event) -> None:
+        """Take an event."""
+        match event:
+            case ImplementationStarted():
+                name = event.implementation
+                self._counted[name], self._totals[name], self._spoken[name] = Counter(), event.total, monotonic()
+                versions = ", ".join(f"{package} {version}" for package, version in event.versions.items())
+                self._say(f"{name}: {event.total} cases x dtypes ({versions})")
+            case CaseFinished():
+                name = event.implementation
+                self._counted[name][event.status] += 1
+                if monotonic() - self._spoken[name] > _EVERY:
+                    self._spoken[name] = monotonic()
+                    done = self._counted[name].total()
+                    self._say(f"{name}: {done}/{self._totals[name]}  {_counts(self._counted[name])}".rstrip())
+            case ImplementationFinished():
+                name = event.implementation
+                result = _counts(self._counted.get(name, Counter())) or "all pass"
+                self._say(f"{name}: {'cannot run' if event.problem else result} ({event.seconds:.1f} s)")
+            case _:
+                return

@@ -1,0 +1,223 @@
+# ruff: noqa: ARG002, T201  samples have the protocol's signatures, and print as frameworks do
+"""Implementations that behave in one way each, for the tests of the runner; a child process imports this file.
+
+The layer of all of them returns its last inputs, which needs no arithmetic: ``units`` equals the input size.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from gruspec.backend import Capabilities, Output
+from gruspec.errors import MissingDependency, NotStatefulError, SpecError, Unsupported
+
+SAMPLE = 'a sample called "odd"'
+
+
+class Echo:
+    """The layer. ``behaviour`` misbehaves in cases whose first input element is 13."""
+
+    def __init__(self, spec: Any, behaviour: Any) -> None:
+        self.spec, self.behaviour = spec, behaviour
+
+    def __call__(self, inputs: Any, *, mask: Any = None, initial_state: Any = None, **_: Any) -> Any:
+        if initial_state is not None and initial_state.shape != (inputs.shape[0], self.spec.units):
+            raise SpecError("initial_state: wrong shape")
+        last = inputs[:, -1, :]
+        if self.behaviour is not None and inputs.flat[0] == 13:
+            return self.behaviour(last)
+        return Output(last, last if self.spec.return_state else None)
+
+    def reset_states(self, states: Any = None) -> None:
+        raise NotStatefulError("reset_states: this layer keeps no state")
+
+
+class Sample:
+    """The backend."""
+
+    def __init__(self, behaviour: Any = None, **declared: Any) -> None:
+        self.behaviour, self.declared = behaviour, declared
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(**{"summary": SAMPLE} | self.declared)
+
+    def versions(self) -> dict[str, str]:
+        return {"sample": "1"}
+
+    def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str) -> Echo:
+        self.capabilities().require(spec, dtype=dtype, device=device)
+        return Echo(spec, self.behaviour)
+
+
+def leave(_: Any) -> None:
+    print("about to leave", flush=True)
+    os._exit(3)
+
+
+def abort(_: Any) -> None:
+    print("about to abort", file=sys.stderr, flush=True)
+    os.abort()
+
+
+def refuse(_: Any) -> None:
+    raise Unsupported("thirteen")
+
+
+def break_down(_: Any) -> None:
+    raise RuntimeError("kernel not found")
+
+
+def miss(_: Any) -> None:
+    raise MissingDependency("needs libthirteen")
+
+
+def quit_python(_: Any) -> None:
+    raise SystemExit(4)
+
+
+def die_at_once() -> Sample:
+    os._exit(7)
+
+
+def unloadable() -> Sample:
+    raise ImportError("no module named thirteen")
+
+
+class Unlisted(Sample):
+    """Accepts what it does not declare."""
+
+    def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str) -> Echo:
+        return Echo(spec, self.behaviour)
+
+
+class Careless(Sample):
+    """Accepts states of any shape."""
+
+    def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str) -> Any:
+        return lambda inputs, **_: Output(inputs[:, -1, :])
+
+
+class Early(Sample):
+    """Refuses every layer, not with the class that is asked for."""
+
+    def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str) -> Any:
+        raise RuntimeError("this graph has no shape")
+
+
+class Versionless(Sample):
+    def versions(self) -> dict[str, str]:
+        raise RuntimeError("which version?")
+
+
+def echo() -> Sample:
+    return Sample()
+
+
+def native() -> Sample:
+    return Sample(kind="native", mask="none")
+
+
+def leaving() -> Sample:
+    return Sample(leave)
+
+
+def aborting() -> Sample:
+    return Sample(abort)
+
+
+def quitting() -> Sample:
+    return Sample(quit_python)
+
+
+def hanging() -> Sample:
+    return Sample(lambda _: time.sleep(600))
+
+
+def refusing() -> Sample:
+    return Sample(refuse)
+
+
+def native_refusing() -> Sample:
+    return Sample(refuse, kind="native")
+
+
+def raising() -> Sample:
+    return Sample(break_down)
+
+
+def missing_inside() -> Sample:
+    return Sample(miss)
+
+
+def not_installed() -> Sample:
+    return Sample(modules=("no_such_framework",), extra="nothing")
+
+
+def wrong() -> Sample:
+    return Sample(lambda last: Output(last + 1, last))
+
+
+def slightly_off() -> Sample:
+    return Sample(lambda last: Output(np.nextafter(last, np.inf), last))
+
+
+def stateless() -> Sample:
+    return Sample(Output)
+
+
+def wrong_dtype() -> Sample:
+    return Sample(lambda last: Output(last.astype(np.float16), last))
+
+
+def listing() -> Sample:
+    return Sample(lambda last: Output(last.tolist(), last))
+
+
+def bare() -> Sample:
+    return Sample(lambda last: last)
+
+
+def narrow_but_wrong() -> Unlisted:
+    return Unlisted(lambda last: Output(last + 1, last), kind="native", activations=("sigmoid",))
+
+
+def narrow_but_right() -> Unlisted:
+    return Unlisted(kind="native", activations=("sigmoid",))
+
+
+def narrow_and_raising() -> Unlisted:
+    return Unlisted(break_down, kind="native", activations=("sigmoid",))
+
+
+def careless() -> Careless:
+    return Careless(kind="native")
+
+
+def early() -> Early:
+    return Early(kind="native")
+
+
+def early_complete() -> Early:
+    return Early()
+
+
+def flushing() -> Sample:
+    return Sample(subnormals="flush")
+
+
+def halves() -> Sample:
+    return Sample(dtypes=("float32", "float64", "float16", "bfloat16"))
+
+
+def noisy() -> Sample:
+    print("x" * 100_000, flush=True)
+    return Sample()
+
+
+def versionless() -> Versionless:
+    return Versionless()
