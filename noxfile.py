@@ -1,0 +1,93 @@
+"""Everything that can be run on this project, each in an environment of its own.
+
+``nox -s parity`` judges every framework; ``nox -s tests lint typing`` is what CI runs; ``nox -l`` lists the rest.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["tests", "lint", "typing"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+FRAMEWORKS = {
+    "numpy": [],
+    "tensorflow": ["tensorflow"],
+    "torch": ["torch"],
+    "jax": ["jax"],
+    "onnx": ["onnx"],
+}
+"""Extras that each adapter's tests need."""
+
+ALL_FRAMEWORKS = ".nox/all-frameworks"
+"""One environment for the sessions that need every framework: it takes gigabytes and minutes."""
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group."""
+    return [str(requirement) for requirement in nox.project.dependency_groups(PYPROJECT, name)]
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install under the constraints."""
+    session.install("-c", "constraints.txt", *requirements)
+
+
+@nox.session(venv_location=ALL_FRAMEWORKS)
+def parity(session: nox.Session) -> None:
+    """Judge every implementation by the golden data, then compare all pairs. Arguments go to both commands."""
+    install(session, "-e", ".[all]")
+    session.run("gruspec", "check", *session.posargs)
+    session.run("gruspec", "parity", *session.posargs)
+
+
+@nox.session(venv_location=ALL_FRAMEWORKS)
+def tests(session: nox.Session) -> None:
+    """Run the tests, with every framework. Arguments go to pytest."""
+    install(session, "-e", ".[all]", *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and who imports whom."""
+    install(session, *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", env={"PYTHONPATH": "backends"})
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types."""
+    install(session, "-e", ".", *group("typing"))
+    session.run("mypy", "gruspec", "backends", "tests", "benchmarks", "noxfile.py", "hatch_build.py")
+
+
+@nox.session
+@nox.parametrize("name", list(FRAMEWORKS))
+def framework(session: nox.Session, name: str) -> None:
+    """Test one adapter with nothing but its framework installed, and judge its implementations."""
+    extras = FRAMEWORKS[name]
+    install(session, "-e", f".[{','.join(extras)}]" if extras else ".", *group("test"))
+    session.run("pytest", f"tests/backends/test_{name}.py", *session.posargs)
+    session.run("gruspec", "check")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Install a built wheel with the core's dependencies alone, and judge NumPy from another folder."""
+    install(session, ".")
+    session.cd(session.create_tmp())
+    session.run("gruspec", "list")
+    session.run("gruspec", "check", "numpy")
+
+
+@nox.session
+def golden(session: nox.Session) -> None:
+    """Regenerate the golden data and compare it byte for byte."""
+    install(session, "-e", ".[reference]")
+    session.run("gruspec", "generate", "--check")
