@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gruspec.cases import Case, Operation
+    from gruspec.numerics import Format
     from gruspec.reference import Result
 
     Array = NDArray[Any]
@@ -183,8 +184,15 @@ def _dtypes(case: Case, peak: float) -> tuple[str, ...]:
     dtypes = tuple(
         name
         for name in JUDGED_DTYPES
-        if peak < FORMATS[name].largest / 2 and all(exactly_representable(array, FORMATS[name]) for array in given)
+        if peak < FORMATS[name].largest / 2
+        and all(exactly_representable(array, FORMATS[name]) for array in given)
+        and (SUBNORMAL in case.flags or all(_is_normal(array, FORMATS[name]) for array in given))
     )
     if not dtypes:
         raise CertificationError(f"{case.id}: no dtype holds its inputs and intermediate results")
     return dtypes
+
+
+def _is_normal(values: Array, format_: Format) -> bool:
+    """Return whether no value is subnormal: an implementation that flushes results may lose it in an exact operation."""
+    return not ((values != 0) & (np.abs(values) < format_.smallest_normal)).any()

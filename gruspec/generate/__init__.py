@@ -16,13 +16,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gruspec.cases import Call, write_manifest, write_topic
+from gruspec.cases import write_manifest, write_topic
 from gruspec.cases.files import MANIFEST, read_json
 from gruspec.cases.suite import case_file, tensor_file
-from gruspec.certify import certify
 from gruspec.errors import CertificationError, IntegrityError
+from gruspec.generate.finish import finished
 from gruspec.generate.flags import FLAGS
-from gruspec.generate.topics import SOURCES, TOPICS, Source
+from gruspec.generate.topics import SOURCES, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,8 +36,6 @@ __all__ = ["SUITE_VERSION", "differences", "generate", "generated_cases"]
 SUITE_VERSION = "1.0.0"
 SPEC_VERSION = "1.0.0"
 _STATIC = Path(__file__).parent / "static"
-_ATTEMPTS = 8
-_WIDEST_BOUND = 2000
 
 
 def generate(root: Path, *, jobs: int = 2, progress: Progress | None = None) -> None:
@@ -128,30 +126,10 @@ def _refuse_duplicates() -> None:
 
 
 def _finished_case(number: tuple[int, int]) -> Case:
-    source: Source = SOURCES[number[0]]
-    reasons = []
-    for attempt in range(_ATTEMPTS):
-        case = _cases(number[0], attempt)[number[1]]
-        if not source.certified:
-            return case
-        try:
-            return _sharp(certify(case))
-        except CertificationError as error:
-            reasons.append(str(error))
-    raise CertificationError(f"{_ATTEMPTS} attempts failed; the last: {reasons[-1]}")
-
-
-def _sharp(case: Case) -> Case:
-    """Refuse a case whose bounds are so wide that it would hardly judge: weights that amplify errors without limit."""
-    widest = max(
-        float(expected.kappa.max(initial=0))
-        for call in case.calls
-        if isinstance(call, Call)
-        for expected in call.expected.values()
-    )
-    if widest > _WIDEST_BOUND:
-        raise CertificationError(f"{case.id}: kappa reaches {widest:.0f}, more than {_WIDEST_BOUND}")
-    return case
+    source, i = number
+    if not SOURCES[source].certified:
+        return _cases(source, 0)[i]
+    return finished(lambda attempt: _cases(source, attempt)[i])
 
 
 @cache

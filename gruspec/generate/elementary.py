@@ -13,7 +13,7 @@ import numpy as np
 from gruspec.cases import ResetStates
 from gruspec.generate.draws import Draw
 from gruspec.generate.layers import arranged_call, draw_weights, make_case
-from gruspec.spec import GATES, GRUSpec
+from gruspec.spec import ACTIVATIONS, GATES, GRUSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,6 @@ def elementary_cases(attempt: int = 0) -> Iterator[Case]:
     for reset_after in (False, True):
         for build in (
             _activations,
-            _hard_sigmoid,
             _gate_order,
             _weights,
             _reset,
@@ -75,33 +74,19 @@ class _Builder:
 
 
 def _activations(attempt: int, *, reset_after: bool) -> Iterator[Case]:
-    """Let the candidate alone decide: both gates are saturated at 0 and nothing recurs."""
-    for activation in ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear"):
-        clause = "hard-sigmoid" if activation == "hard_sigmoid" else "activations"
-        b = _Builder(
-            clause, f"candidate-{activation.replace('_', '-')}", attempt,
-            input_size=1, use_bias=True, reset_after=reset_after, activation=activation,
-        )  # fmt: skip
-        b.weights["recurrent_kernel"][:] = 0
-        b.weights["kernel"][:, : 2 * b.spec.units] = 0
-        b.weights["bias"][:] = 0
-        bias = np.atleast_2d(b.weights["bias"])[0]
-        bias[: b.spec.units], bias[b.spec.units : 2 * b.spec.units] = SATURATED, SATURATED - 1
-        yield b.case(arranged_call(b.spec, b.inputs(2, 3)))
-
-
-def _hard_sigmoid(attempt: int, *, reset_after: bool) -> Iterator[Case]:
-    """Let the update gate alone decide: the state is 1 and the candidate exactly 0."""
-    for activation in ("hard_sigmoid", "sigmoid", "tanh", "relu", "linear"):
-        clause = "hard-sigmoid" if activation == "hard_sigmoid" else "activations"
-        b = _Builder(
-            clause, f"gate-{activation.replace('_', '-')}", attempt,
-            input_size=1, reset_after=reset_after, recurrent_activation=activation,
-        )  # fmt: skip
-        b.weights["recurrent_kernel"][:] = 0
-        b.gate("kernel", "h")[:] = 0
-        b.gate("kernel", "r")[:] = b.gate("kernel", "z")
-        yield b.case(arranged_call(b.spec, b.inputs(3, 1), initial_state=np.ones((3, b.spec.units))))
+    """Let an activation decide, in the candidate and then in the gates: one step from zero, the same sum in each."""
+    roles: tuple[tuple[str, str, dict[str, str]], ...] = (
+        ("candidate", "activation", {"recurrent_activation": "sigmoid"}),
+        ("gate", "recurrent_activation", {"activation": "linear"}),
+    )
+    for role, argument, other in roles:
+        for activation in ACTIVATIONS:
+            clause = "hard-sigmoid" if activation == "hard_sigmoid" else "activations"
+            options = {"reset_after": reset_after, **other, argument: activation}
+            b = _Builder(clause, f"{role}-{activation.replace('_', '-')}", attempt, input_size=1, **options)
+            b.weights["recurrent_kernel"][:] = 0
+            b.gate("kernel", "z")[:] = b.gate("kernel", "r")[:] = b.gate("kernel", "h")
+            yield b.case(arranged_call(b.spec, b.inputs(3, 1)))
 
 
 def _gate_order(attempt: int, *, reset_after: bool) -> Iterator[Case]:

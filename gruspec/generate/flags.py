@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from gruspec.cases import Call, Flag, ResetStates
-from gruspec.reference import run_operations
-from gruspec.reference.ieee import FLOAT64
+from gruspec.generate.finish import VISIBLE, explicit_state_effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from gruspec.cases import Operation
-    from gruspec.reference import Result
     from gruspec.spec import GRUSpec
-
-_VISIBLE = 2.0**-10
-"""A difference far above every bound."""
 
 _UNROLLING = "unrolling changes the answer"
 
@@ -75,31 +68,9 @@ def observed_flags(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], ca
         (spec.time_major, "TimeMajor"),
         (spec.stateful, "Stateful"),
         (any(isinstance(call, ResetStates) for call in calls), "ResetStates"),
-        (_explicit_state_shows(spec, weights, calls), "ExplicitState"),
+        (explicit_state_effect(spec, weights, calls) > VISIBLE, "ExplicitState"),
     )
     return [*dict.fromkeys(found), *(flag for holds, flag in conditions if holds)]
-
-
-def _explicit_state_shows(
-    spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], calls: Sequence[Operation]
-) -> bool:
-    """Return whether results tell if a later call of a stateful layer ignores the initial state it is given."""
-    first, *later = calls
-    if not (spec.stateful and any(isinstance(call, Call) and call.initial_state is not None for call in later)):
-        return False
-    ignoring = [first, *(replace(call, initial_state=None) if isinstance(call, Call) else call for call in later)]
-    right, wrong = (list(run_operations(FLOAT64, spec, weights, made)) for made in (calls, ignoring))
-    return any(
-        np.abs(one - other).max(initial=0) > _VISIBLE
-        for before, after in zip(right, wrong, strict=True)
-        if before is not None and after is not None
-        for one, other in zip(_returned(spec, before), _returned(spec, after), strict=True)
-    )
-
-
-def _returned(spec: GRUSpec, result: Result[NDArray[Any]]) -> list[NDArray[Any]]:
-    state = [result.state] if spec.return_state else []
-    return [*(result.steps if spec.return_sequences else [result.last]), *state]
 
 
 def _mask_flags(mask: NDArray[np.bool_], spec: GRUSpec) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gruspec.cases import ResetStates
 from gruspec.generate.covering import covering_array
 from gruspec.generate.draws import Draw
+from gruspec.generate.finish import shrinkage
 from gruspec.generate.layers import draw_call, draw_weights, make_case
 from gruspec.generate.masks import MASK_KINDS, MINIMAL_TIMESTEPS
 from gruspec.spec import ACTIVATIONS, GRUSpec
@@ -58,10 +59,11 @@ COMMON: dict[str, tuple[Any, ...]] = {
 
 STATEFUL_CALLS = ("two", "three", "reset", "reset-values", "explicit-state")
 
+_REMEMBERED = 7
 _LONG = 33
 _MOST_LONG_OUTPUTS = 25
 _UNBOUNDED = ("relu", "linear")
-_SWITCHES = ("go_backwards", "return_sequences", "return_state", "time_major", "unroll", "zero_output_for_mask")
+SWITCHES = ("go_backwards", "return_sequences", "return_state", "time_major", "unroll", "zero_output_for_mask")
 _SHORT = {
     "go_backwards": "back",
     "return_sequences": "seq",
@@ -85,12 +87,16 @@ _SHORT = {
 def allowed(row: Mapping[str, Any]) -> bool:
     """Return whether a row, which may be partial, makes sense and is not too large.
 
-    A mask needs timesteps to be what it is; the longest sequences do without the largest batches of many units.
+    A mask needs timesteps to be what it is; the longest sequences do without the largest batches of many units; an
+    explicit state of a stateful layer needs a sequence that is too short to forget it.
     """
     timesteps, mask = row.get("timesteps", _LONG), row.get("mask", "none")
     outputs = row.get("batch", 1) * row.get("units", 1)
     fits_mask: bool = timesteps >= MINIMAL_TIMESTEPS.get(mask, 1)
-    return fits_mask and ("timesteps" not in row or timesteps < _LONG or outputs <= _MOST_LONG_OUTPUTS)
+    if "timesteps" not in row:
+        return fits_mask
+    fits_size = timesteps < _LONG or outputs <= _MOST_LONG_OUTPUTS
+    return fits_mask and fits_size and (timesteps <= _REMEMBERED or row.get("calls") != "explicit-state")
 
 
 @cache
@@ -129,16 +135,19 @@ def option_case(topic: str, row: Mapping[str, Any], *, reset_after: bool, attemp
         use_bias=row["use_bias"],
         reset_after=reset_after,
         stateful=row["calls"] != "one",
-        **{name: row[name] for name in _SWITCHES},
+        **{name: row[name] for name in SWITCHES},
     )
     case_id = f"{topic}/{spec.variant}/{_description(row)}"
     draw = Draw(f"{case_id}#{attempt}")
     unbounded = sum(row[name] in _UNBOUNDED for name in ("activation", "recurrent_activation"))
-    weights = draw_weights(draw, spec, row["input_size"], shrink=attempt + unbounded)
-    return make_case(case_id, _clause(spec, row), (), spec, weights, _operations(case_id, attempt, spec, row))
+    shrink = shrinkage(attempt) + (unbounded if row["timesteps"] == _LONG else 0)
+    weights = draw_weights(draw, spec, row["input_size"], shrink=shrink)
+    return make_case(case_id, _clause(spec, row), (), spec, weights, case_operations(case_id, attempt, spec, row))
 
 
-def _operations(case_id: str, attempt: int, spec: GRUSpec, row: Mapping[str, Any]) -> list[Operation]:
+def case_operations(case_id: str, attempt: int, spec: GRUSpec, row: Mapping[str, Any]) -> list[Operation]:
+    """Return the calls and resets of a row."""
+
     def call(i: int, timesteps: int, initial_state: str) -> Operation:
         sizes = (row["batch"], timesteps, row["input_size"])
         draw = Draw(f"{case_id}#{attempt}/{i}")
@@ -168,7 +177,7 @@ def _topic(row: Mapping[str, Any]) -> str:
 def _description(row: Mapping[str, Any]) -> str:
     parts = [row["calls"]] if row["calls"] != "one" else []
     parts += [row[name] for name in ("mask", "initial_state") if row[name] != "none"]
-    parts += [name for name in _SWITCHES if row[name]]
+    parts += [name for name in SWITCHES if row[name]]
     parts += [] if row["use_bias"] else ["nobias"]
     parts += [row["activation"], row["recurrent_activation"]]
     sizes = f"b{row['batch']}t{row['timesteps']}d{row['input_size']}u{row['units']}"

@@ -23,6 +23,7 @@ def store_bound(bound: NDArray[np.float64]) -> NDArray[np.float32]:
     array([  0.      ,   1.0078125, 100.5      ], dtype=float32)
     """
     mantissa, exponent = np.frexp(bound * _MARGIN)
-    stored = np.ldexp(np.ceil(mantissa * 2.0**_BITS), exponent - _BITS)
+    rounded = np.ldexp(np.ceil(mantissa * 2.0**_BITS), exponent - _BITS)
     with np.errstate(over="ignore"):
-        return stored.astype(np.float32)
+        stored = np.asarray(rounded, dtype=np.float32)
+    return np.where(stored < rounded, np.nextafter(stored, np.float32(np.inf)), stored)  # bounds subnormal in float32

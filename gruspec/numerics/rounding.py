@@ -17,12 +17,13 @@ def nearest_float(ball: arb) -> float | None:
 
     A rounding is decided when both end points round to the same number; then so does everything between them. End
     points are rounded by exact integer division, which also rounds subnormal results once. The sign of zero is not
-    kept: balls have none.
+    kept: balls have none. A NaN is never decided: it is also what ball arithmetic returns where it knows nothing, as for
+    the inverse of a ball around 0.
 
     Parameters
     ----------
     ball
-        An enclosure of the exact real number, or an exact infinity or NaN.
+        An enclosure of the exact real number, or an exact infinity.
 
     Examples
     --------
@@ -32,9 +33,9 @@ def nearest_float(ball: arb) -> float | None:
     True None
     """
     if not ball.is_finite():
-        return _special(ball)
-    low = _endpoint(ball.lower())
-    high = low if ball.is_exact() else _endpoint(ball.upper())
+        return _infinity(ball)
+    # lower() and upper() round to the working precision: outwards, but even where the ball is exact
+    low, high = (_endpoint(ball),) * 2 if ball.is_exact() else (_endpoint(ball.lower()), _endpoint(ball.upper()))
     return low + 0.0 if low == high else None  # + 0.0 turns -0.0 into 0.0
 
 
@@ -51,9 +52,7 @@ def _endpoint(exact: arb) -> float:
         return math.copysign(math.inf, mantissa)
 
 
-def _special(ball: arb) -> float | None:
-    if ball.is_nan():
-        return math.nan
+def _infinity(ball: arb) -> float | None:
     if ball > 0:
         return math.inf
     return -math.inf if ball < 0 else None

@@ -115,7 +115,8 @@ def _update_rounding(z: ErrorArray, h: ErrorArray, n: ErrorArray, result: ErrorA
     difference_rounds = ~(h_zero | n_zero)
     difference_plain = (h_zero & n_plain) | (n_zero & h_plain)
     left, right = z.reach * h.reach, kept * n.reach
-    precision.note(left + right)
+    for terms in (left + right, h.reach + n.reach, n.reach + z.reach * difference, h.reach + kept * difference):
+        precision.note(terms)
 
     convex = (
         ~(z_plain | h_zero | h_plain) * left

@@ -1,0 +1,66 @@
+"""Random cases of any shape and options.
+
+Case k of a seed depends on nothing but the seed and k, so that runs can be resumed and shared out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gruspec.generate.draws import Draw
+from gruspec.generate.finish import finished, shrinkage
+from gruspec.generate.layers import make_case
+from gruspec.generate.masks import MINIMAL_TIMESTEPS
+from gruspec.generate.options import PARAMETERS, STATEFUL_CALLS, SWITCHES, case_operations
+from gruspec.spec import GRUSpec, weight_shapes
+
+if TYPE_CHECKING:
+    from gruspec.cases import Case
+
+MOST = {"batch": 5, "timesteps": 64, "input_size": 16, "units": 32}
+"""Largest sizes."""
+
+_CLAUSE = "verdict"
+
+
+def random_case(seed: int, k: int) -> Case:
+    """Return case k of a seed, with proven values and bounds.
+
+    Raises
+    ------
+    CertificationError
+        If it cannot be certified in any attempt.
+    """
+    return finished(lambda attempt: drawn_case(seed, k, attempt))
+
+
+def drawn_case(seed: int, k: int, attempt: int = 0) -> Case:
+    """Return case k of a seed without expected values; later attempts draw smaller weights.
+
+    Weights are those of a fresh PyTorch layer: uniform within 1 / sqrt(units).
+    """
+    draw, values_draw = Draw(f"random/{seed}/{k}"), Draw(f"random/{seed}/{k}#{attempt}")
+    row: dict[str, Any] = {name: 1 + draw.choice(name, most) for name, most in MOST.items()}
+    for name, values in PARAMETERS.items():
+        if name not in MOST:
+            row[name] = values[draw.choice(name, len(values))]
+    row["calls"] = ("one", "one", *STATEFUL_CALLS)[draw.choice("calls", 2 + len(STATEFUL_CALLS))]
+    row["timesteps"] = max(row["timesteps"], MINIMAL_TIMESTEPS.get(row["mask"], 1))
+    spec = GRUSpec(
+        units=row["units"],
+        activation=row["activation"],
+        recurrent_activation=row["recurrent_activation"],
+        use_bias=row["use_bias"],
+        reset_after=bool(draw.choice("reset_after", 2)),
+        stateful=row["calls"] != "one",
+        **{name: row[name] for name in SWITCHES},
+    )
+    case_id = f"random/{spec.variant}/{seed}-{k}"
+    scale = 2.0 ** -shrinkage(attempt) / np.sqrt(spec.units)
+    weights = {
+        name: (scale * (values_draw.integers(name, shape, 2**25) / 2.0**24 - 1)).astype(np.float32).astype(np.float64)
+        for name, shape in weight_shapes(spec, row["input_size"]).items()
+    }
+    return make_case(case_id, _CLAUSE, (), spec, weights, case_operations(case_id, attempt, spec, row))

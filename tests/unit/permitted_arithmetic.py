@@ -1,0 +1,229 @@
+"""Arithmetic as unkind as the contract permits, in rational numbers: a number system for the definition.
+
+Every decision that the contract leaves open is taken afresh for every element: the order of a sum, which products are
+fused into it, the form of the update, how far and in which direction a result is off. Nothing here knows the bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import mpmath
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gruspec.numerics import Format
+
+    Objects = NDArray[np.object_]
+    Terms = tuple[tuple[Fraction, ...], ...]
+
+HALF, ONE = Fraction(1, 2), Fraction(1)
+_CORNER = Fraction(5, 2)
+_EXACT_FACTORS = {ONE, Fraction(2)}
+TANH_ULPS, SIGMOID_ULPS = 8, 4
+_mp = mpmath.MPContext()
+_mp.prec = 200
+
+
+class Choices:
+    """Decisions, the same for the same seed; ``directions`` of errors can be given instead of drawn."""
+
+    def __init__(self, seed: object, directions: Sequence[int] | None = None) -> None:
+        self._random = Random(f"{seed}/choices")
+        self._directions = Random(f"{seed}/directions")
+        self._given = directions
+        self.errors = 0
+
+    def one_of(self, count: int) -> int:
+        return self._random.randrange(count)
+
+    def direction(self) -> int:
+        self.errors += 1
+        if self._given is None:
+            return self._directions.choice((-1, 1))
+        return self._given[self.errors - 1] if self.errors <= len(self._given) else 1
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Elements that are sums of products, not yet formed."""
+
+    numbers: PermittedNumbers
+    terms: Objects
+
+    __array_ufunc__ = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.terms.shape
+
+    @cached_property
+    def values(self) -> Objects:
+        """The sums, formed once: an element is one number wherever it is used."""
+        return _elementwise(self.numbers.total, self.terms)
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.numbers, _elementwise(lambda a, b: a + b, self.terms, other.terms))
+
+    def __mul__(self, other: Sums) -> Sums:
+        return Sums(self.numbers, _products(self.values, other.values))
+
+    def __matmul__(self, other: Sums) -> Sums:
+        products = _products(self.values.swapaxes(-1, -2), other.values)
+        total = np.empty((len(products), 1, products.shape[-1]), dtype=object)
+        for row, _, column in np.ndindex(total.shape):
+            total[row, 0, column] = tuple(term for terms in products[row, :, column] for term in terms)
+        return Sums(self.numbers, total)
+
+
+def _elementwise(function: Any, *arrays: Objects) -> Objects:
+    return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), dtype=object)
+
+
+def _products(a: Objects, b: Objects) -> Objects:
+    return _elementwise(lambda x, y: ((x, y),), a, b)
+
+
+class PermittedNumbers:
+    """The arithmetic of one implementation that conforms, and only just.
+
+    Parameters
+    ----------
+    format_
+        The format to compute in.
+    choices
+        Everything that is left open.
+    extended
+        Carry results of more precision than the format, each off by all that is allowed; else round to the format.
+    flush
+        Replace subnormal results by zero.
+    """
+
+    def __init__(self, format_: Format, choices: Choices, *, extended: bool = False, flush: bool = False) -> None:
+        self.format = format_
+        self.choices = choices
+        self.extended = extended
+        self.flush = flush
+        self.unit = Fraction(format_.unit_roundoff)
+
+    def lift(self, values: NDArray[np.float64]) -> Sums:
+        terms = _elementwise(lambda value: ((Fraction(float(value)),),), values)
+        return Sums(self, terms)
+
+    def zeros(self, shape: tuple[int, ...]) -> Sums:
+        return self.lift(np.zeros(shape))
+
+    def select(self, condition: NDArray[np.bool_], chosen: Sums, other: Sums) -> Sums:
+        return self._known(np.where(condition, chosen.values, other.values))
+
+    def activation(self, name: str, preactivation: Sums) -> Sums:
+        return self._known(_elementwise(getattr(self, f"_{name}"), preactivation.values))
+
+    def blend(self, update: Sums, state: Sums, candidate: Sums) -> Sums:
+        return self._known(_elementwise(self._blend, update.values, state.values, candidate.values))
+
+    def _known(self, values: Objects) -> Sums:
+        return Sums(self, _elementwise(lambda value: ((value,),), values))
+
+    def total(self, terms: Terms) -> Fraction:
+        """Form a sum in some order, fusing some products into it. Zeros drop out."""
+        left = [term for term in terms if all(term)]
+        while len(left) > 1:
+            a, b = (left.pop(self.choices.one_of(len(left))) for _ in range(2))
+            if len(a) == len(b) == 2 or self.choices.one_of(2):
+                a = (self.product(*a),)
+            if len(b) == 2 and len(a) == 1 and self.choices.one_of(2):
+                b = (self.product(*b),)
+            left += [(total,)] if (total := self.rounded(_value(a) + _value(b))) else []
+        return self.product(*left[0]) if left else Fraction(0)
+
+    def product(self, a: Fraction, b: Fraction = ONE) -> Fraction:
+        return a * b if {abs(a), abs(b)} & _EXACT_FACTORS else self.rounded(a * b)
+
+    def rounded(self, exact: Fraction) -> Fraction:
+        """Return the result of an operation: exact where that is a number of the format, else off by up to u."""
+        nearest = self.nearest(exact)
+        if nearest == exact or abs(exact) < Fraction(self.format.smallest_normal) or not self.extended:
+            return nearest
+        return _short(exact + self.choices.direction() * self.unit * abs(exact))
+
+    def nearest(self, exact: Fraction) -> Fraction:
+        if self.flush and abs(exact) < Fraction(self.format.smallest_normal):
+            return Fraction(0)
+        step = self.step(exact)
+        return round(exact / step) * step
+
+    def step(self, exact: Fraction) -> Fraction:
+        """Return the distance of numbers of the format around a number."""
+        numerator, denominator = abs(exact.numerator), exact.denominator
+        exponent = numerator.bit_length() - denominator.bit_length()
+        if numerator < denominator * Fraction(2) ** exponent:
+            exponent -= 1
+        lowest = self.format.lowest if exact else exponent
+        return Fraction(2) ** (max(exponent, lowest) - self.format.bits + 1)
+
+    def within(self, exact: Fraction, slack: Fraction) -> Fraction:
+        """Return a result that is off by nearly all of a slack."""
+        direction = self.choices.direction()
+        if self.extended:
+            return _short(exact + direction * slack * (1 - Fraction(2) ** -40))
+        step = self.step(exact)
+        farthest = (exact + direction * slack) / step
+        found: Fraction = (farthest.__floor__() if direction > 0 else farthest.__ceil__()) * step
+        return found if abs(found - exact) <= slack else self.nearest(exact)
+
+    def _tanh(self, a: Fraction) -> Fraction:
+        exact = _real(_mp.tanh(_mp.mpf(a.numerator) / a.denominator))
+        return self.within(exact, TANH_ULPS * self.unit * abs(exact)) if a else a
+
+    def _sigmoid(self, a: Fraction) -> Fraction:
+        exact = _real(1 / (1 + _mp.exp(-_mp.mpf(a.numerator) / a.denominator)))
+        return self.within(exact, SIGMOID_ULPS * self.unit)
+
+    def _hard_sigmoid(self, a: Fraction) -> Fraction:
+        slope = self.nearest(Fraction(1, 5))
+        if abs(a) == _CORNER:  # decided by the rounding of 0.2: no number of the format is within u on the other side
+            line = self.nearest(self.nearest(slope * a) + HALF)
+        else:
+            line = self.total(((slope, a), (HALF,)))
+        return min(max(line, Fraction(0)), ONE)
+
+    @staticmethod
+    def _relu(a: Fraction) -> Fraction:
+        return max(a, Fraction(0))
+
+    @staticmethod
+    def _linear(a: Fraction) -> Fraction:
+        return a
+
+    def _blend(self, z: Fraction, h: Fraction, n: Fraction) -> Fraction:
+        form = self.choices.one_of(3)
+        if form == 1:
+            return self.total(((n,), (z, self.total(((h,), (-n,))))))
+        kept = self.rounded(1 - z)
+        if form == 2:
+            return self.total(((h,), (kept, self.total(((n,), (-h,))))))
+        return self.total(((z, h), (kept, n)))
+
+
+def _value(term: tuple[Fraction, ...]) -> Fraction:
+    return term[0] * term[1] if len(term) == 2 else term[0]
+
+
+def _short(number: Fraction) -> Fraction:
+    """Keep about 100 bits, so that numbers do not grow from step to step."""
+    scale = Fraction(2) ** (100 + number.denominator.bit_length() - abs(number.numerator).bit_length())
+    return Fraction(round(number * scale)) / scale
+
+
+def _real(number: Any) -> Fraction:
+    sign, mantissa, exponent, _ = number._mpf_
+    return (-1) ** sign * int(mantissa) * Fraction(2) ** exponent
