@@ -22,9 +22,6 @@ FRAMEWORKS = {
 }
 """Extras that each adapter's tests need."""
 
-ALL_FRAMEWORKS = ".nox/all-frameworks"
-"""One environment for the sessions that need every framework: it takes gigabytes and minutes."""
-
 
 def group(name: str) -> list[str]:
     """Return the requirements of a dependency group."""
@@ -36,7 +33,7 @@ def install(session: nox.Session, *requirements: str) -> None:
     session.install("-c", "constraints.txt", *requirements)
 
 
-@nox.session(venv_location=ALL_FRAMEWORKS)
+@nox.session
 def parity(session: nox.Session) -> None:
     """Judge every implementation by the golden data, then compare all pairs. Arguments go to both commands."""
     install(session, "-e", ".[all]")
@@ -44,7 +41,7 @@ def parity(session: nox.Session) -> None:
     session.run("gruspec", "parity", *session.posargs)
 
 
-@nox.session(venv_location=ALL_FRAMEWORKS)
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, with every framework. Arguments go to pytest."""
     install(session, "-e", ".[all]", *group("test"))

@@ -19,13 +19,17 @@ Examples:
   gruspec parity torch jax            whether one may replace the other
   gruspec parity                      all that are installed
   gruspec parity tf-v1 tf-v2 --topic masking
+  gruspec parity --random 200 --seed 7
+                                      on fresh random cases, which have bounds but no expected values
 """
 
 
 @click.command("parity", epilog=_EXAMPLES)
 @run_options
+@click.option("--random", type=click.IntRange(min=1), metavar="N", help="N random cases instead of the golden ones.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random cases.")
 @as_json
-def command(*, as_json: bool, **shared: Any) -> None:
+def command(*, random: int | None, seed: int, as_json: bool, **shared: Any) -> None:
     """Compare implementations with each other.
 
     Every two of them are compared on every case that both can run. Two results agree if they differ by no more than
@@ -34,14 +38,15 @@ def command(*, as_json: bool, **shared: Any) -> None:
 
     Exit codes: 0 all agree, 1 two differ, 2 wrong usage, 3 data or environment not as needed.
     """
-    from gruspec.cli.selection import chosen_implementations, plan_for
+    from gruspec.cli.selection import chosen_implementations, plan_for, random_suite
     from gruspec.conformance import CONFORMS, DIFFERS, CaseFinished, Event, compare, run
     from gruspec.report.progress import followed
     from gruspec.report.summary import Summary
 
     options = RunOptions(**shared)
     subjects, left_out = chosen_implementations(options)
-    plan = plan_for(options, [subject.name for subject in subjects], left_out)
+    names = [subject.name for subject in subjects]
+    plan = plan_for(options, names, left_out, random_suite(options, random, seed) if random else None)
     summary, results = Summary(), list[CaseFinished]()
 
     def consume(event: Event) -> None:

@@ -79,8 +79,28 @@ def _installed(registry: Registry, device: str) -> tuple[list[Registration], dic
     return found, left_out
 
 
-def plan_for(options: RunOptions, names: Iterable[str], left_out: Mapping[str, str] | None = None) -> Plan:
-    """Return the plan to run implementations of these names.
+def random_suite(options: RunOptions, count: int, seed: int) -> tuple[Header, list[Case]]:
+    """Return random cases with bounds but without expected values, and where they come from.
+
+    Raises
+    ------
+    UsageError
+        If the options also select golden cases.
+    """
+    from gruspec.generate.random_cases import comparable_case
+
+    if options.topics or options.ids or options.golden:
+        raise UsageError("--random draws its own cases; leave out --topic, --case and --golden")
+    return Header(version="random", seed=seed), [comparable_case(seed, k) for k in range(count)]
+
+
+def plan_for(
+    options: RunOptions,
+    names: Iterable[str],
+    left_out: Mapping[str, str] | None = None,
+    drawn: tuple[Header, Sequence[Case]] | None = None,
+) -> Plan:
+    """Return the plan to run implementations of these names on golden cases, or on those that are ``drawn``.
 
     Raises
     ------
@@ -89,20 +109,26 @@ def plan_for(options: RunOptions, names: Iterable[str], left_out: Mapping[str, s
     IntegrityError
         If the golden data is not what its manifest says.
     """
-    suite = Suite.load(options.golden)
+    header, cases = drawn or _golden(options)
     folder = options.expectations or shipped_expectations()
     return Plan(
-        cases=_selected(suite, options),
-        header=Header(
-            version=suite.version, spec_version=suite.spec_version, sha256=suite.sha256, flags=dict(suite.flags)
-        ),
+        cases=cases,
+        header=header,
         dtypes=tuple(dict.fromkeys(options.dtypes)) or DEFAULT_DTYPES,
         device=options.device,
         expectations={name: Expectations.load(folder / f"{file_stem(name)}.toml") for name in names},
-        whole=not options.topics and not options.ids,
+        whole=drawn is None and not options.topics and not options.ids,
         jobs=options.jobs,
         left_out=left_out or {},
     )
+
+
+def _golden(options: RunOptions) -> tuple[Header, Sequence[Case]]:
+    suite = Suite.load(options.golden)
+    header = Header(
+        version=suite.version, spec_version=suite.spec_version, sha256=suite.sha256, flags=dict(suite.flags)
+    )
+    return header, _selected(suite, options)
 
 
 def _selected(suite: Suite, options: RunOptions) -> Sequence[Case]:

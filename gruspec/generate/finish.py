@@ -32,13 +32,15 @@ VISIBLE = 2.0**-14
 """A difference above the bound of nearly every element."""
 
 
-def finished(draw: Callable[[int], Case]) -> Case:
+def finished(draw: Callable[[int], Case], complete: Callable[[Case], Case] = certify) -> Case:
     """Return the first attempt at a case that can be finished.
 
     Parameters
     ----------
     draw
         Gives the case of each attempt; :func:`shrinkage` says how much smaller its weights should be.
+    complete
+        Adds what is expected: :func:`gruspec.certify.certify`, or :func:`gruspec.certify.bounded` for bounds alone.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def finished(draw: Callable[[int], Case]) -> Case:
     reason = ""
     for attempt in range(ATTEMPTS):
         try:
-            case = certify(draw(attempt))
+            case = complete(draw(attempt))
             _require_sharp(case)
             _require_decisive(case)
         except CertificationError as error:
@@ -76,6 +78,7 @@ def _require_decisive(case: Case) -> None:
         raise CertificationError(f"{case.id}: whether a given state is ignored hardly shows")
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def explicit_state_effect(
     spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], calls: Sequence[Operation]
 ) -> float:

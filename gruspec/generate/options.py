@@ -57,9 +57,11 @@ COMMON: dict[str, tuple[Any, ...]] = {
 }
 """Parameters that are narrower in the region that nearly every framework has."""
 
+REMEMBERED = 7
+"""Most timesteps of a sequence that does not forget the state it starts from."""
+
 STATEFUL_CALLS = ("two", "three", "reset", "reset-values", "explicit-state")
 
-_REMEMBERED = 7
 _LONG = 33
 _MOST_LONG_OUTPUTS = 25
 _UNBOUNDED = ("relu", "linear")
@@ -96,7 +98,7 @@ def allowed(row: Mapping[str, Any]) -> bool:
     if "timesteps" not in row:
         return fits_mask
     fits_size = timesteps < _LONG or outputs <= _MOST_LONG_OUTPUTS
-    return fits_mask and fits_size and (timesteps <= _REMEMBERED or row.get("calls") != "explicit-state")
+    return fits_mask and fits_size and (timesteps <= REMEMBERED or row.get("calls") != "explicit-state")
 
 
 @cache

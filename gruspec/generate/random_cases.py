@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gruspec.certify import bounded
 from gruspec.generate.draws import Draw
 from gruspec.generate.finish import finished, shrinkage
 from gruspec.generate.layers import make_case
 from gruspec.generate.masks import MINIMAL_TIMESTEPS
-from gruspec.generate.options import PARAMETERS, STATEFUL_CALLS, SWITCHES, case_operations
+from gruspec.generate.options import COMMON, PARAMETERS, REMEMBERED, STATEFUL_CALLS, SWITCHES, case_operations
 from gruspec.spec import GRUSpec, weight_shapes
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 MOST = {"batch": 5, "timesteps": 64, "input_size": 16, "units": 32}
 """Largest sizes."""
+
+_OPTIONS = {name: values for name, values in PARAMETERS.items() if name not in MOST} | {
+    "calls": ("one", "one", *STATEFUL_CALLS)
+}
+_COMMON_SHARE = 4
+"""One case in so many lies in the region that nearly every framework has."""
 
 _CLAUSE = "verdict"
 
@@ -36,6 +43,19 @@ def random_case(seed: int, k: int) -> Case:
     return finished(lambda attempt: drawn_case(seed, k, attempt))
 
 
+def comparable_case(seed: int, k: int) -> Case:
+    """Return case k of a seed with bounds but without expected values, for comparing implementations.
+
+    This needs no ball arithmetic.
+
+    Raises
+    ------
+    CertificationError
+        If no attempt can be judged.
+    """
+    return finished(lambda attempt: drawn_case(seed, k, attempt), bounded)
+
+
 def drawn_case(seed: int, k: int, attempt: int = 0) -> Case:
     """Return case k of a seed without expected values; later attempts draw smaller weights.
 
@@ -43,17 +63,18 @@ def drawn_case(seed: int, k: int, attempt: int = 0) -> Case:
     """
     draw, values_draw = Draw(f"random/{seed}/{k}"), Draw(f"random/{seed}/{k}#{attempt}")
     row: dict[str, Any] = {name: 1 + draw.choice(name, most) for name, most in MOST.items()}
-    for name, values in PARAMETERS.items():
-        if name not in MOST:
-            row[name] = values[draw.choice(name, len(values))]
-    row["calls"] = ("one", "one", *STATEFUL_CALLS)[draw.choice("calls", 2 + len(STATEFUL_CALLS))]
+    common = draw.choice("common", _COMMON_SHARE) == 0
+    for name, values in (_OPTIONS | COMMON if common else _OPTIONS).items():
+        row[name] = values[draw.choice(name, len(values))]
     row["timesteps"] = max(row["timesteps"], MINIMAL_TIMESTEPS.get(row["mask"], 1))
+    if row["calls"] == "explicit-state":
+        row["timesteps"] = min(row["timesteps"], REMEMBERED)
     spec = GRUSpec(
         units=row["units"],
         activation=row["activation"],
         recurrent_activation=row["recurrent_activation"],
         use_bias=row["use_bias"],
-        reset_after=bool(draw.choice("reset_after", 2)),
+        reset_after=common or draw.choice("reset_after", 2) == 1,
         stateful=row["calls"] != "one",
         **{name: row[name] for name in SWITCHES},
     )

@@ -203,14 +203,14 @@ def _relu(a: ErrorArray) -> ErrorArray:
 def _hard_sigmoid(a: ErrorArray) -> ErrorArray:
     """Apply clip(0.2 x + 0.5, 0, 1).
 
-    The constant 0.2 is rounded to the format, and the product and the sum round: ``2 |0.2 x| + |0.2 x + 0.5|`` units.
-    A value is certain to be clipped only farther from the corner than these errors reach; a corner met exactly is
-    clipped in every form, because 0.2 rounds upwards in float32 and float64.
+    The constant 0.2 is rounded to the format, upwards, by u / 4 in float32 and u / 2 in float64; the product and the
+    sum round: ``1.5 |0.2 x| + |0.2 x + 0.5|`` units. A value is certain to be clipped only farther from the corner than
+    these errors reach; a corner met exactly is clipped in every form, because 0.2 rounds upwards.
     """
     unit = a.precision.unit_roundoff
     error = unit * a.error
     scaled = np.abs(0.2 * a.value) + 0.2 * error
-    local = 2 * scaled + np.minimum(scaled + 0.5, 1.0)
+    local = 1.5 * scaled + np.minimum(np.clip(0.2 * a.value + 0.5, 0.0, 1.0) + 0.2 * error, 1.0)
     slack = error + 5 * unit * (2 * scaled + 1.5)
     distance = np.abs(a.value) - 2.5
     outside = (distance > slack) | np.isinf(distance) | ((error == 0) & (distance == 0))

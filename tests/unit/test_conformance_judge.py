@@ -69,8 +69,9 @@ def test_wrong_answer_outside_the_claim_is_silent_acceptance() -> None:
 def test_call_outside_the_claim_counts_as_outside() -> None:
     declared = Capabilities(summary="", kind="native", mask="lengths")
     inputs = np.ones((1, 2, UNITS))
-    base = case()
-    masked = case(calls=(Call(inputs, np.array([[False, True]]), expected=base.calls[0].expected),))
+    (base,) = case().calls
+    assert isinstance(base, Call)
+    masked = case(calls=(Call(inputs, np.array([[False, True]]), expected=base.expected),))
     found = judge(masked, Reply((RETURNED, RETURNED)), declared, dtype="float64", device="cpu")
     assert "mask of kind 'any' (has 'lengths')" in found.message
 
