@@ -26,8 +26,12 @@ _SIGNIFICANT_BITS = {"float32": 24, "float64": 53}
 _SCAN_OCTAVES = range(-20, 4)
 """Octaves of the scanned magnitudes: from 1e-6 to 16."""
 
-_SATURATING_OCTAVES = (3, 4)
-"""Octaves where approximations of tanh and sigmoid are cut off, scanned as densely as all others together."""
+_POINTS_PER_OCTAVE = 10
+
+_CUT_OFFS = (8.0, 24.0)
+"""Magnitudes among which approximations of tanh and sigmoid are cut off, often within a narrow window."""
+
+_CUT_OFF_POINTS = 800
 
 
 def precision_cases(attempt: int = 0) -> Iterator[Case]:
@@ -71,16 +75,18 @@ def _small(dtype: str, bits: int, *, reset_after: bool, attempt: int) -> Iterato
         yield make_case(case_id, "arithmetic-sums", ["FullPrecision"], spec, weights, [call])
 
 
-def _scan_points(case_id: str, bits: int, count: int) -> NDArray[np.float64]:
-    """Return ``count`` points of both signs: half spread over all octaves, half where activations saturate."""
+def _scan_points(case_id: str, bits: int) -> NDArray[np.float64]:
+    """Return points of both signs: some in each octave, and many where approximations are cut off."""
     draw = Draw(case_id)
-    octaves = np.where(
-        np.arange(count) < count // 2,
-        np.resize(_SCAN_OCTAVES, count),
-        np.resize(_SATURATING_OCTAVES, count),
-    )
-    points: NDArray[np.float64] = np.ldexp(_mantissas(draw, count, bits), octaves)
-    return points * (1 - 2 * draw.integers("signs", (count,), 2))
+    octaves = np.repeat(_SCAN_OCTAVES, _POINTS_PER_OCTAVE)
+    low, high = _CUT_OFFS
+    offsets = np.arange(_CUT_OFF_POINTS) + draw.integers("offsets", (_CUT_OFF_POINTS,), 2**20) / 2.0**20
+    cut_offs = low + offsets * ((high - low) / _CUT_OFF_POINTS)
+    if bits == _SIGNIFICANT_BITS["float32"]:
+        cut_offs = cut_offs.astype(np.float32).astype(np.float64)
+    points = np.concatenate([np.ldexp(_mantissas(draw, len(octaves), bits), octaves), cut_offs])
+    signed: NDArray[np.float64] = points * (1 - 2 * draw.integers("signs", (len(points),), 2))
+    return signed
 
 
 def _mantissas(draw: Draw, count: int, bits: int) -> NDArray[np.float64]:
@@ -95,14 +101,14 @@ def _candidate_scan(dtype: str, bits: int, activation: str) -> Case:
 
     The update gate and the state are 0, nothing recurs, and one product by 1 feeds it: its error is all there is.
     """
-    spec = GRUSpec(units=2, activation=activation, return_sequences=True, return_state=True)
+    spec = GRUSpec(units=1, activation=activation)
     case_id = f"precision/{spec.variant}/{dtype}-scan-candidate-{activation.replace('_', '-')}"
     weights = {
-        "kernel": np.array([[0.0, 0.0, 0.0, 0.0, 1.0, -1.0]]),
-        "recurrent_kernel": np.zeros((2, 6)),
-        "bias": np.array([SATURATED, SATURATED - 1, SATURATED - 2, SATURATED - 3, 0.0, 0.0]),
+        "kernel": np.array([[0.0, 0.0, 1.0]]),
+        "recurrent_kernel": np.zeros((1, 3)),
+        "bias": np.array([SATURATED, SATURATED - 1, 0.0]),
     }
-    points = _scan_points(case_id, bits, 480).reshape(480, 1, 1)
+    points = _scan_points(case_id, bits)[:, None, None]
     return make_case(case_id, "arithmetic-functions", ["Scan"], spec, weights, [arranged_call(spec, points)])
 
 
