@@ -194,5 +194,5 @@ def _dtypes(case: Case, peak: float) -> tuple[str, ...]:
 
 
 def _is_normal(values: Array, format_: Format) -> bool:
-    """Return whether no value is subnormal: an implementation that flushes results may lose it in an exact operation."""
+    """Return whether no value is subnormal: exact operations may flush it to zero."""
     return not ((values != 0) & (np.abs(values) < format_.smallest_normal)).any()

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from gruspec.backend import Output
-from gruspec.errors import SpecError, Unsupported
-from gruspec.spec import Dimensions, check_reset
+from gruspec.backend import Output, refuse_dropout
+from gruspec.spec import Dimensions, check_carry, check_reset
 
 from .arrangement import arrange_steps, arrange_weights, as_array, as_real, outputs
 from .devices import computing
@@ -117,10 +116,7 @@ class BoundLayer:
     def _start(self, steps: Steps, initial_state: NDArray[Any] | None) -> NDArray[Any]:
         """Return the state that a call starts from: the given, the recorded, or zeros [initial-state]."""
         recorded, given = self._state, steps.state
-        if recorded is not None and len(recorded) != len(given):
-            raise SpecError(
-                f"inputs: batch size {len(given)}; this stateful layer keeps a state for {len(recorded)} sequences"
-            )
+        check_carry(None if recorded is None else len(recorded), len(given))
         start: NDArray[Any] = given if recorded is None or initial_state is not None else recorded
         return start
 
@@ -145,23 +141,3 @@ class BoundLayer:
         """Return outputs and state from what users run."""
         found, final = _compiled_gru(self._params, inputs, spec=self.spec, mask=mask, initial_state=state)
         return np.array(found), np.array(final)
-
-
-def refuse_dropout(spec: GRUSpec, *, training: bool, dropout_masks: Mapping[str, NDArray[Any]] | None) -> None:
-    """Refuse a call in which dropout would act.
-
-    Raises
-    ------
-    SpecError
-        If a rate is 1 in training: nothing would be left to scale [dropout-masks].
-    Unsupported
-        If dropout masks are given, or would have to be drawn.
-    """
-    if dropout_masks is not None:
-        raise Unsupported("dropout masks")
-    for name in ("dropout", "recurrent_dropout") if training else ():
-        rate = getattr(spec, name)
-        if rate == 1:
-            raise SpecError(f"{name}={rate}: in training the rate must be less than 1")
-        if rate:
-            raise Unsupported(f"{name}={rate} in training")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from gruspec.backend import Output
-from gruspec.errors import SpecError, Unsupported
-from gruspec.spec import call_dimensions, check_reset
+from gruspec.backend import Output, refuse_dropout
+from gruspec.errors import SpecError
+from gruspec.spec import call_dimensions, check_carry, check_reset
 
 from .arguments import as_inputs, as_mask, as_real
 from .forward import forward
@@ -147,30 +147,7 @@ class GRU:
     def _start(self, batch: int, initial_state: Array | None) -> Array:
         """Return the state that a call starts from: the given, the recorded, or zeros [initial-state]."""
         recorded = self._state
-        if recorded is not None and len(recorded) != batch:
-            raise SpecError(
-                f"inputs: batch size {batch}; this stateful layer keeps a state for {len(recorded)} sequences"
-            )
+        check_carry(None if recorded is None else len(recorded), batch)
         if initial_state is not None:
             return initial_state
         return np.zeros((batch, self.spec.units), self.dtype) if recorded is None else recorded
-
-
-def refuse_dropout(spec: GRUSpec, *, training: bool, dropout_masks: Mapping[str, ArrayLike] | None) -> None:
-    """Refuse a call in which dropout would act.
-
-    Raises
-    ------
-    SpecError
-        If a rate is 1 in training [dropout-masks].
-    Unsupported
-        If dropout masks are given, or would have to be drawn.
-    """
-    rates = {name: getattr(spec, name) if training else 0.0 for name in ("dropout", "recurrent_dropout")}
-    for name, rate in rates.items():
-        if rate == 1:
-            raise SpecError(f"{name}={rate}: in training the rate must be less than 1")
-    if dropout_masks is not None:
-        raise Unsupported("dropout masks")
-    if any(rates.values()):
-        raise Unsupported(*(f"{name}={rate} in training" for name, rate in rates.items() if rate))

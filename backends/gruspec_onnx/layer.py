@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from gruspec.backend import Output, lengths_from_mask
+from gruspec.backend import Output, lengths_from_mask, refuse_dropout
 from gruspec.errors import SpecError, SpecTypeError, Unsupported
 from gruspec.spec import call_dimensions, check_reset
 
@@ -84,7 +84,7 @@ class OperatorGRU:
             padded timesteps: the operator's is 0 there.
         """
         spec = self._spec
-        _refuse_dropout(spec, training=training, dropout_masks=dropout_masks)
+        refuse_dropout(spec, training=training, dropout_masks=dropout_masks)
         shapes = (None if array is None else array.shape for array in (mask, initial_state))
         timesteps = call_dimensions(spec, self._shapes, inputs.shape, *shapes).timesteps
         valid = None if mask is None else _as_bool(mask).reshape(inputs.shape[:2])
@@ -143,13 +143,6 @@ class OperatorGRU:
         if padded and spec.zero_output_for_mask and not spec.go_backwards:
             return np.array(sequence[-1])
         return np.array(state)
-
-
-def _refuse_dropout(spec: GRUSpec, *, training: bool, dropout_masks: Mapping[str, Array] | None) -> None:
-    if dropout_masks is not None:
-        raise Unsupported("dropout masks")
-    if training and (spec.dropout or spec.recurrent_dropout):
-        raise Unsupported("dropout in training")
 
 
 def _require_float32(name: str, array: Array) -> None:

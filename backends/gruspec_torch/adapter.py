@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gruspec.backend import DEVICES, Capabilities, Output
-from gruspec.errors import Unsupported
+from gruspec.backend import DEVICES, Capabilities, Output, refuse_dropout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +75,7 @@ class CompleteLayer:
 
         from .devices import exact_products
 
-        if dropout_masks is not None:
-            raise Unsupported("dropout masks")
+        refuse_dropout(self.module.spec, training=training, dropout_masks=dropout_masks)
         self.module.train(training)
         with torch.inference_mode(), exact_products():
             result = self.module(inputs, initial_state, mask)

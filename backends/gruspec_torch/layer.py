@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gruspec.errors import SpecError, Unsupported
-from gruspec.spec import GRUSpec, call_dimensions, check_reset, weight_shapes
+from gruspec.backend import refuse_dropout
+from gruspec.errors import SpecError
+from gruspec.spec import GRUSpec, call_dimensions, check_carry, check_reset, weight_shapes
 
 from .arguments import as_inputs, as_mask, as_real
 from .recurrence import Weights, outputs, run
@@ -196,7 +197,7 @@ class GRU(torch.nn.Module):  # type: ignore[misc]
         Unsupported
             In training, if the layer has dropout.
         """
-        self._refuse_dropout()
+        refuse_dropout(self.spec, training=self.training, dropout_masks=None)
         x = as_inputs(inputs, self.kernel)
         m = None if mask is None else as_mask(mask, x)
         h = None if initial_state is None else as_real("initial_state", initial_state, self.kernel)
@@ -243,10 +244,7 @@ class GRU(torch.nn.Module):  # type: ignore[misc]
     def _start(self, batch: int, initial_state: Tensor | None) -> Tensor:
         """Return the state that a call starts from: the given, the recorded, or zeros [initial-state]."""
         recorded = self.recorded_state
-        if recorded is not None and len(recorded) != batch:
-            raise SpecError(
-                f"inputs: batch size {batch}; this stateful layer keeps a state for {len(recorded)} sequences"
-            )
+        check_carry(None if recorded is None else len(recorded), batch)
         if initial_state is not None:
             return initial_state
         return self.kernel.new_zeros((batch, self.spec.units)) if recorded is None else recorded
@@ -255,11 +253,3 @@ class GRU(torch.nn.Module):  # type: ignore[misc]
         """Keep a copy that no gradient crosses and that later training may use, even from under inference mode."""
         with torch.inference_mode(mode=False):
             self.recorded_state = state.detach().clone()
-
-    def _refuse_dropout(self) -> None:
-        for name in ("dropout", "recurrent_dropout") if self.training else ():
-            rate = getattr(self.spec, name)
-            if rate == 1:
-                raise SpecError(f"{name}={rate}: in training the rate must be less than 1")
-            if rate:
-                raise Unsupported(f"{name}={rate} in training; call eval() to run without dropout")

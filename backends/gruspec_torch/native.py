@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gruspec.backend import DEVICES, Capabilities, Output, lengths_from_mask
+from gruspec.backend import DEVICES, Capabilities, Output, lengths_from_mask, refuse_dropout
 from gruspec.errors import Unsupported
 from gruspec.spec import call_dimensions, check_reset
 
@@ -122,8 +122,7 @@ class NativeLayer:
         )
         mask = None if mask is None else mask.reshape(inputs.shape[:2]) != 0
         CAPABILITIES.require_call(spec, inputs, mask, initial_state)
-        if dropout_masks is not None or (training and (spec.dropout or spec.recurrent_dropout)):
-            raise Unsupported("dropout of inputs and states")
+        refuse_dropout(spec, training=training, dropout_masks=dropout_masks)
         lengths = None if mask is None else lengths_from_mask(mask.T if spec.time_major else mask)
         if lengths is not None:
             self._require_lengths(lengths, inputs.shape[0 if spec.time_major else 1])

@@ -6,6 +6,7 @@ layer. Nothing here imports a framework, and importing this package does not imp
 """
 
 from gruspec.backend.capabilities import DEVICES, DTYPES, Capabilities
+from gruspec.backend.dropout import refuse_dropout
 from gruspec.backend.masks import MASKS, batch_major_mask, lengths_from_mask, mask_kind
 from gruspec.backend.protocol import Backend, Layer, Output, Weights
 from gruspec.backend.registry import GROUP, Registration, Registry
@@ -25,4 +26,5 @@ __all__ = [
     "batch_major_mask",
     "lengths_from_mask",
     "mask_kind",
+    "refuse_dropout",
 ]

@@ -17,8 +17,8 @@ def nearest_float(ball: arb) -> float | None:
 
     A rounding is decided when both end points round to the same number; then so does everything between them. End
     points are rounded by exact integer division, which also rounds subnormal results once. The sign of zero is not
-    kept: balls have none. A NaN is never decided: it is also what ball arithmetic returns where it knows nothing, as for
-    the inverse of a ball around 0.
+    kept: balls have none. A NaN is never decided: it is also what ball arithmetic returns where it knows nothing, as
+    for the inverse of a ball around 0.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from gruspec.errors import SpecError
 from gruspec.reference.definition import Definition, split_weights
 from gruspec.reference.ieee import FLOAT64
 from gruspec.reference.numbers import A, NumberSystem
-from gruspec.spec import call_dimensions, check_reset
+from gruspec.spec import call_dimensions, check_carry, check_reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -100,8 +100,7 @@ def run_operations(
         )
         if spec.time_major:
             inputs, mask = inputs.swapaxes(0, 1), None if mask is None else mask.swapaxes(0, 1)
-        if recorded is not None and recorded.shape[0] != sizes.batch:
-            raise SpecError(f"inputs: batch size {sizes.batch}; the recorded state has {recorded.shape[0]}")
+        check_carry(None if recorded is None else recorded.shape[0], sizes.batch)
         if initial is not None:
             state = numbers.lift(initial[:, None])
         elif recorded is not None:

@@ -139,3 +139,22 @@ def check_reset(spec: GRUSpec, batch: int | None, states: Sequence[int] | None) 
     wanted = state_shape(spec, batch)
     if states is not None and tuple(states) != wanted:
         raise SpecError(f"states: shape {tuple(states)}; expected {wanted}")
+
+
+def check_carry(recorded: int | None, batch: int) -> None:
+    """Check that a stateful layer is called with the batch size of the state it has recorded [stateful].
+
+    Parameters
+    ----------
+    recorded
+        Batch size of the recorded state, or None if there is none.
+    batch
+        Batch size of the call.
+
+    Raises
+    ------
+    SpecError
+        If they differ.
+    """
+    if recorded is not None and recorded != batch:
+        raise SpecError(f"inputs: batch size {batch}; this stateful layer keeps a state for {recorded} sequences")

@@ -193,7 +193,7 @@ def test_refuses_what_the_operator_does_not_have() -> None:
     assert "float64" in reasons(plain, dtype="float64")
     assert "float16" in reasons(plain, dtype="float16")
     assert "dropout masks" in reasons(plain, {"dropout_masks": {}})
-    assert "dropout in training" in reasons(GRUSpec(units=2, dropout=0.5), {"training": True})
+    assert "dropout=0.5 in training" in reasons(GRUSpec(units=2, dropout=0.5), {"training": True})
 
 
 def test_refuses_sizes_of_zero() -> None:
