@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import mpmath
@@ -29,6 +28,7 @@ HALF, ONE = Fraction(1, 2), Fraction(1)
 _CORNER = Fraction(5, 2)
 _EXACT_FACTORS = {ONE, Fraction(2)}
 TANH_ULPS, SIGMOID_ULPS = 8, 4
+_LOWEST_EXPONENT = -2000
 _mp = mpmath.MPContext()
 _mp.prec = 200
 
@@ -36,19 +36,18 @@ _mp.prec = 200
 class Choices:
     """Decisions, the same for the same seed; ``directions`` of errors can be given instead of drawn."""
 
-    def __init__(self, seed: object, directions: Sequence[int] | None = None) -> None:
-        self._random = Random(f"{seed}/choices")
-        self._directions = Random(f"{seed}/directions")
+    def __init__(self, *seed: int, directions: Sequence[int] | None = None) -> None:
+        self._ways, self._signs = (np.random.default_rng([*seed, stream]) for stream in (0, 1))
         self._given = directions
         self.errors = 0
 
     def one_of(self, count: int) -> int:
-        return self._random.randrange(count)
+        return int(self._ways.integers(count))
 
     def direction(self) -> int:
         self.errors += 1
         if self._given is None:
-            return self._directions.choice((-1, 1))
+            return 2 * int(self._signs.integers(2)) - 1
         return self._given[self.errors - 1] if self.errors <= len(self._given) else 1
 
 
@@ -84,7 +83,7 @@ class Sums:
         return Sums(self.numbers, total)
 
 
-def _elementwise(function: Any, *arrays: Objects) -> Objects:
+def _elementwise(function: Any, *arrays: NDArray[Any]) -> Objects:
     return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), dtype=object)
 
 
@@ -190,10 +189,9 @@ class PermittedNumbers:
 
     def _hard_sigmoid(self, a: Fraction) -> Fraction:
         slope = self.nearest(Fraction(1, 5))
-        if abs(a) == _CORNER:  # decided by the rounding of 0.2: no number of the format is within u on the other side
-            line = self.nearest(self.nearest(slope * a) + HALF)
-        else:
-            line = self.total(((slope, a), (HALF,)))
+        # the rounding of 0.2 decides a corner met exactly: no number of the format is within u on its other side
+        at_corner = abs(a) == _CORNER
+        line = self.nearest(self.nearest(slope * a) + HALF) if at_corner else self.total(((slope, a), (HALF,)))
         return min(max(line, Fraction(0)), ONE)
 
     @staticmethod
@@ -226,4 +224,5 @@ def _short(number: Fraction) -> Fraction:
 
 def _real(number: Any) -> Fraction:
     sign, mantissa, exponent, _ = number._mpf_
-    return (-1) ** sign * int(mantissa) * Fraction(2) ** exponent
+    magnitude = int(mantissa) * Fraction(2) ** max(int(exponent), _LOWEST_EXPONENT)
+    return -magnitude if sign else magnitude
