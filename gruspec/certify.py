@@ -55,6 +55,7 @@ def certify(case: Case) -> Case:
         If an element's rounding is undecided at the highest precision, if permitted forms disagree about NaN or
         infinities, if an element could not be judged, or if no dtype is left: draw the case again.
     """
+    _require_inference(case)
     kinds = _agreed_kinds(case)
     bounds, peak = _bounds(case)
     dtypes = _dtypes(case, peak)
@@ -74,6 +75,7 @@ def bounded(case: Case) -> Case:
 
     Unlike :func:`certify` this needs no ball arithmetic.
     """
+    _require_inference(case)
     bounds, peak = _bounds(case)
     calls = tuple(
         dataclasses.replace(
@@ -84,6 +86,16 @@ def bounded(case: Case) -> Case:
         for i, operation in enumerate(case.calls)
     )
     return dataclasses.replace(case, calls=calls, dtypes=_dtypes(case, peak))
+
+
+def _require_inference(case: Case) -> None:
+    for call in case.calls:
+        if isinstance(call, Call) and (call.dropout_masks or (call.training and _drops(case))):
+            raise CertificationError(f"{case.id}: the definition has no dropout; training with it cannot be certified")
+
+
+def _drops(case: Case) -> bool:
+    return bool(case.spec.dropout or case.spec.recurrent_dropout)
 
 
 def _arranged(

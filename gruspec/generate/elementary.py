@@ -6,6 +6,7 @@ of later clauses may only follow from it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def elementary_cases(attempt: int = 0) -> Iterator[Case]:
     """Yield the cases of every clause, in the order of the specification."""
     for reset_after in (False, True):
         for build in (
+            _update,
             _activations,
             _gate_order,
             _weights,
@@ -44,10 +46,17 @@ def elementary_cases(attempt: int = 0) -> Iterator[Case]:
 
 
 class _Builder:
-    """Elementary cases of one variant: small sizes, no bias, float-friendly values."""
+    """Elementary cases of one variant: small sizes, no bias, and the gates that usually go with the variant."""
 
     def __init__(self, clause: str, name: str, attempt: int, *, input_size: int = 3, **options: Any) -> None:
-        options = {"use_bias": False, "return_sequences": True, "return_state": True} | options
+        gates = "sigmoid" if options["reset_after"] else "hard_sigmoid"
+        defaults: dict[str, Any] = {
+            "use_bias": False,
+            "return_sequences": True,
+            "return_state": True,
+            "recurrent_activation": gates,
+        }
+        options = {**defaults, **options}
         self.spec = GRUSpec(units=4, **options)
         self.clause = clause
         self.id = f"elementary/{self.spec.variant}/{clause}{'-' if name else ''}{name}"
@@ -73,6 +82,15 @@ class _Builder:
         return make_case(self.id, self.clause, (), self.spec, self.weights, calls)
 
 
+def _update(attempt: int, *, reset_after: bool) -> Iterator[Case]:
+    """Saturate the update gate: one step from zero yields the candidate or nothing; every gate has the same sum."""
+    options = {"reset_after": reset_after, "activation": "linear", "recurrent_activation": "sigmoid"}
+    b = _Builder("update", "", attempt, input_size=1, **options)
+    b.weights["recurrent_kernel"][:] = 0
+    b.weights["kernel"][:] = 1
+    yield b.case(arranged_call(b.spec, [[[-64.0]], [[64.0]], [[-128.0]]]))
+
+
 def _activations(attempt: int, *, reset_after: bool) -> Iterator[Case]:
     """Let an activation decide, in the candidate and then in the gates: one step from zero, the same sum in each."""
     roles: tuple[tuple[str, str, dict[str, str]], ...] = (
@@ -90,19 +108,17 @@ def _activations(attempt: int, *, reset_after: bool) -> Iterator[Case]:
 
 
 def _gate_order(attempt: int, *, reset_after: bool) -> Iterator[Case]:
-    """Update gate and candidate over one step from zero: nothing recurs, the reset gate has no effect."""
-    b = _Builder("gate-order", "", attempt, reset_after=reset_after)
-    b.weights["recurrent_kernel"][:] = 0
-    yield b.case(arranged_call(b.spec, b.inputs(2, 1)))
+    """Update gate and candidate from zero: nothing recurs through a kernel, so the reset gate has no effect."""
+    for timesteps in (1, 3):
+        b = _Builder("gate-order", f"t{timesteps}", attempt, reset_after=reset_after)
+        b.weights["recurrent_kernel"][:] = 0
+        yield b.case(arranged_call(b.spec, b.inputs(2, timesteps)))
 
 
 def _weights(attempt: int, *, reset_after: bool) -> Iterator[Case]:
     """Let the update gate recur and the candidate not: the reset gate still has no effect."""
     b = _Builder("weights", "", attempt, reset_after=reset_after)
     b.gate("recurrent_kernel", "h")[:] = 0
-    yield b.case(arranged_call(b.spec, b.inputs(2, 3)))
-    b = _Builder("update", "", attempt, reset_after=reset_after)
-    b.weights["recurrent_kernel"][:] = 0
     yield b.case(arranged_call(b.spec, b.inputs(2, 3)))
 
 
@@ -158,6 +174,7 @@ def _go_backwards(attempt: int, *, reset_after: bool) -> Iterator[Case]:
 
 
 def _masks(attempt: int, *, reset_after: bool) -> Iterator[Case]:
+    inner = [[1, 0, 1, 1], [1, 1, 0, 1]]
     gaps = [[1, 0, 1, 0], [1, 1, 0, 1]]
     padded = [[1, 1, 0, 0], [1, 1, 1, 0]]
     late = [[0, 1, 0, 1], [0, 0, 1, 1]]
@@ -165,10 +182,10 @@ def _masks(attempt: int, *, reset_after: bool) -> Iterator[Case]:
     last, backwards, zeros = {"return_sequences": False}, {"go_backwards": True}, {"zero_output_for_mask": True}
     time_major = backwards | {"time_major": True}
     for clause, name, mask, initial, options in (
-        ("mask-state", "gaps", gaps, False, last),
-        ("mask-state", "gaps-h0", gaps, True, last),
-        ("mask-state", "right-padded", padded, True, last),
+        ("mask-state", "gaps", inner, False, last),
+        ("mask-state", "gaps-h0", inner, True, last),
         ("mask-output", "gaps", gaps, False, {}),
+        ("mask-output", "right-padded-last", padded, True, last),
         ("mask-output", "right-padded", padded, False, {}),
         ("mask-output", "late-start-h0", late, True, {}),
         ("mask-all", "", empty, False, {}),
@@ -184,6 +201,10 @@ def _masks(attempt: int, *, reset_after: bool) -> Iterator[Case]:
     ):
         b = _Builder(clause, name, attempt, reset_after=reset_after, **options)
         yield b.case(arranged_call(b.spec, b.inputs(2, 4), mask, b.state(2) if initial else None))
+    for name, options in (("trailing-axis", {}), ("trailing-axis-time-major", {"time_major": True})):
+        b = _Builder("mask-shape", name, attempt, reset_after=reset_after, **options)
+        call = arranged_call(b.spec, b.inputs(2, 4), gaps)
+        yield b.case(replace(call, mask=None if call.mask is None else call.mask[..., None]))
 
 
 def _stateful(attempt: int, *, reset_after: bool) -> Iterator[Case]:

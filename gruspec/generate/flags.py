@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gruspec.backend import batch_major_mask, lengths_from_mask
 from gruspec.cases import Call, Flag, ResetStates
 from gruspec.generate.finish import VISIBLE, explicit_state_effect
 
@@ -54,7 +55,7 @@ FLAGS = {
 def observed_flags(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], calls: Sequence[Operation]) -> list[str]:
     """Return the flags that follow from what a case does."""
     made = [call for call in calls if isinstance(call, Call)]
-    masks = [(call.mask.T if spec.time_major else call.mask) for call in made if call.mask is not None]
+    masks = [batch_major_mask(call.mask, time_major=spec.time_major) for call in made if call.mask is not None]
     found = [flag for mask in masks for flag in _mask_flags(mask, spec)]
     unrolled_zeros = bool(masks) and spec.zero_output_for_mask and spec.unroll
     symmetric = all((mask == mask[:, ::-1]).all() for mask in masks)
@@ -76,10 +77,8 @@ def observed_flags(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], ca
 def _mask_flags(mask: NDArray[np.bool_], spec: GRUSpec) -> Iterator[str]:
     if mask.size == 0:
         return
-    rows = mask.any(axis=1)
-    right_padded = rows.all() and not (mask[:, 1:] & ~mask[:, :-1]).any()
-    yield "RightPadded" if right_padded else "ArbitraryMask"
-    if not rows.all():
+    yield "ArbitraryMask" if lengths_from_mask(mask) is None else "RightPadded"
+    if not mask.any(axis=1).all():
         yield "AllMaskedRow"
     if not mask[:, -1 if spec.go_backwards else 0].all():
         yield "MaskedStart"

@@ -127,6 +127,13 @@ class _Call:
     initial_state: NDArray[np.float64] | None
 
 
+def _real(name: str, values: ArrayLike) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise SpecError(f"{name}: dtype {array.dtype}; expected bool or a real dtype")
+    return array
+
+
 def evaluate(
     spec: GRUSpec,
     weights: Mapping[str, ArrayLike],
@@ -159,7 +166,7 @@ def evaluate(
     Raises
     ------
     SpecError
-        If shapes do not fit each other.
+        If shapes do not fit each other, or a mask or state is of neither a real nor the boolean dtype.
 
     Examples
     --------
@@ -171,8 +178,8 @@ def evaluate(
     arrays = {name: np.asarray(array, dtype=np.float64) for name, array in weights.items()}
     call = _Call(
         np.asarray(inputs, dtype=np.float64),
-        None if mask is None else np.asarray(mask).astype(bool),
-        None if initial_state is None else np.asarray(initial_state, dtype=np.float64),
+        None if mask is None else _real("mask", mask).astype(bool),
+        None if initial_state is None else _real("initial_state", initial_state).astype(np.float64),
     )
     with np.errstate(invalid="ignore"):
         (result,) = run_operations(FLOAT64, spec, arrays, [call])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from gruspec.errors import SpecError, SpecTypeError, listed
@@ -124,15 +125,15 @@ class GRUSpec:
 
         Raises
         ------
-        SpecError
+        SpecTypeError
             If a name is not an argument, or ``units`` is missing.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for name in arguments:
             if name not in known:
-                raise SpecError(f"{name}: not an argument of a GRU; known are {listed(known)}")
+                raise SpecTypeError(f"{name}: not an argument of a GRU; known are {listed(known)}")
         if "units" not in arguments:
-            raise SpecError("units: missing; it has no default")
+            raise SpecTypeError("units: missing; it has no default")
         return cls(**arguments)
 
     @property
@@ -158,7 +159,7 @@ def _activation(name: str, value: object) -> str:
 
 
 def _rate(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise SpecTypeError(f"{name}={value!r}: expected a number between 0 and 1")
     if math.isnan(value):
         raise SpecError(f"{name}={value!r}: expected a number between 0 and 1")

@@ -42,6 +42,9 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "update and reset gate exchanged": Fault("gate-order", "layer.py", BOUND, BOUND + EXCHANGED),
+    "update complemented": Fault("update", "forward.py", "new: Array = update", "new: Array = (update := 1 - update)"),
+    "input bias dropped": Fault("bias", "forward.py", "projected += bias[0] if bias.ndim == 2 else bias", "pass"),
+    "zeros at masked timesteps": Fault("mask-output", "forward.py", "0 if spec.zero_output_for_mask else output", "0"),
     "reset gate never before the product": Fault("reset-before", "forward.py", CHOICE, "reset_after"),
     "reset gate never after the product": Fault("reset-after", "forward.py", CHOICE, "reset_before"),
     "reset variants exchanged": Fault("reset-before", "forward.py", CHOICE, CHOICE.replace("if", "if not")),

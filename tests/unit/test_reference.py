@@ -38,6 +38,7 @@ MOST_PRODUCTS = 20_000
 FEW = 3
 """Of the other topics only one case in so many is computed."""
 
+TOPICS = [topic for topic in Suite.load().topics if topic != "invalid"]
 WHOLE = {"elementary", "precision", "saturation", "special", "edge"}
 
 
@@ -111,7 +112,11 @@ class Layer:
                 continue
             swapped = (1, 0) if self.spec.time_major else (0, 1)
             inputs = call.inputs.transpose(*swapped, 2)
-            valid = np.ones(inputs.shape[:2], bool) if call.mask is None else call.mask.transpose(*swapped)
+            valid = (
+                np.ones(inputs.shape[:2], bool)
+                if call.mask is None
+                else call.mask.reshape(call.mask.shape[:2]).transpose(*swapped)
+            )
             zeros = [[mp.zero] * self.spec.units] * len(inputs)
             start = numbers(call.initial_state) if call.initial_state is not None else recorded or zeros
             rows = [self.row(numbers(x), v.tolist(), h) for x, v, h in zip(inputs, valid, start, strict=True)]
@@ -175,11 +180,30 @@ def disagreements(case: Case, layer: Layer) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("topic", [topic for topic in Suite.load().topics if topic != "invalid"])
+@pytest.mark.parametrize("topic", TOPICS)
 def test_golden_values_are_the_correctly_rounded_ones(topic: str) -> None:
     cases = sample(topic)
     assert len(cases) >= 12
     assert [text for case in cases for text in disagreements(case, Layer(case.spec, dict(case.weights)))] == []
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_the_definition_in_float64_gives_golden_values_within_their_bounds(topic: str) -> None:
+    for case in sample(topic):
+        calls = [call for call in case.calls if isinstance(call, Call)]
+        with np.errstate(all="ignore"):
+            results = evaluated(FLOAT64, case.spec, case.weights, *case.calls)
+        for call, result in zip(calls, results, strict=True):
+            found = {"outputs": result.stacked(case.spec, result.steps, result.last), "state": result.state[:, 0]}
+            for name, expected in call.expected.items():
+                value = np.asarray(expected.value)
+                finite = np.isfinite(value)
+                assert np.array_equal(found[name][~finite], value[~finite], equal_nan=True)
+                error, granted = (
+                    np.abs(found[name] - value)[finite],
+                    (expected.kappa + np.abs(value))[finite] * 2.0**-53,
+                )
+                assert (error <= granted).all(), f"{case.id}: {name}"
 
 
 def test_a_wrong_layer_is_found_out() -> None:
@@ -337,6 +361,12 @@ def test_state_is_carried_reset_and_given() -> None:
     assert states_after(call, ResetStates(), call) == [4.0, 4.0]
     assert states_after(call, ResetStates(np.array([[2.0]])), call) == [4.0, 5.0]
     assert states_after(call, given, call) == [4.0, 12.0, 10.0]
+
+
+def test_a_layer_that_is_not_stateful_remembers_nothing() -> None:
+    call = Call(np.full((1, 1, 1), 8.0))
+    first, second = evaluated(FLOAT64, replace(STATEFUL, stateful=False), HALVING, call, call)
+    assert first.state == second.state == 4.0
 
 
 @pytest.mark.parametrize(
