@@ -1,6 +1,5 @@
 """Golden cases: the model, and the files that they are kept in."""
 
-from gruspec.cases.format import without_values
 from gruspec.cases.model import Call, Case, Expected, Flag, Operation, ResetStates, operation_arrays
 from gruspec.cases.suite import Suite, golden_root, write_manifest, write_topic
 
@@ -14,7 +13,6 @@ __all__ = [
     "Suite",
     "golden_root",
     "operation_arrays",
-    "without_values",
     "write_manifest",
     "write_topic",
 ]

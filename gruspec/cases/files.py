@@ -78,7 +78,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise IntegrityError(f"{path}: no such file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{path}: not a JSON file: {error}") from error
 
 
@@ -88,14 +88,14 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     Raises
     ------
     IntegrityError
-        If it is missing or no safetensors file.
+        If it is missing or no safetensors file, or has a dtype that NumPy lacks.
     """
     try:
         tensors: dict[str, NDArray[Any]] = load(path.read_bytes())
     except FileNotFoundError as error:
         raise IntegrityError(f"{path}: no such file") from error
-    except SafetensorError as error:
-        raise IntegrityError(f"{path}: not a safetensors file: {error}") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise IntegrityError(f"{path}: not a safetensors file of NumPy arrays: {error}") from error
     return tensors
 
 

@@ -6,10 +6,10 @@ documents and leaves files to :mod:`gruspec.cases.files`.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gruspec.cases.model import Call, Case, Expected, Flag, Operation, ResetStates, operation_arrays
+from gruspec.cases.soundness import defects
 from gruspec.errors import GruspecError, IntegrityError, listed
 from gruspec.spec import GRUSpec
 
@@ -86,12 +86,14 @@ def read_case(topic: str, document: Mapping[str, Any], array: Callable[[str], ND
     Raises
     ------
     IntegrityError
-        If the document has unknown keys, lacks one, or describes no possible layer.
+        If the document has unknown keys, lacks one, describes no possible layer, or cannot be judged.
     """
     name = document.get("id", "a case without id")
     try:
         _refuse_unknown(name, document, _CASE_KEYS)
-        return Case(
+        for key in ("flags", "dtypes", "calls"):
+            _require_kind(name, key, document[key], list)
+        case = Case(
             id=document["id"],
             topic=topic,
             clause=document["clause"],
@@ -109,6 +111,9 @@ def read_case(topic: str, document: Mapping[str, Any], array: Callable[[str], ND
         raise
     except (GruspecError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{topic}: {name}: {error}") from error
+    if found := list(defects(case)):
+        raise IntegrityError(f"{topic}: {name}: {'; '.join(found)}")
+    return case
 
 
 def _read_operation(name: str, document: Mapping[str, Any], array: Callable[[str], NDArray[Any]]) -> Operation:
@@ -119,6 +124,7 @@ def _read_operation(name: str, document: Mapping[str, Any], array: Callable[[str
     if document["op"] != "call":
         raise IntegrityError(f"{name}: op={document['op']!r}: expected 'call' or 'reset_states'")
     _refuse_unknown(name, document, _CALL_KEYS)
+    _require_kind(name, "training", document["training"], bool)
     masks = document["dropout_masks"]
     return Call(
         inputs=array(document["inputs"]),
@@ -138,17 +144,11 @@ def _optional(key: str | None, array: Callable[[str], T]) -> T | None:
     return None if key is None else array(key)
 
 
+def _require_kind(name: str, key: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise IntegrityError(f"{name}: {key}={value!r}: expected a {kind.__name__}")
+
+
 def _refuse_unknown(name: str, document: Mapping[str, Any], known: tuple[str, ...]) -> None:
     if unknown := [key for key in document if key not in known]:
         raise IntegrityError(f"{name}: unknown {listed(unknown)}; known are {listed(known)}")
-
-
-def without_values(case: Case) -> Case:
-    """Return the case with bounds but without expected values, for comparing implementations with each other."""
-    calls = tuple(
-        dataclasses.replace(call, expected={n: Expected(None, e.kappa) for n, e in call.expected.items()})
-        if isinstance(call, Call)
-        else call
-        for call in case.calls
-    )
-    return dataclasses.replace(case, calls=calls)

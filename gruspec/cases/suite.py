@@ -78,15 +78,18 @@ class Suite:
         Raises
         ------
         IntegrityError
-            If a file is missing or not what the manifest says.
+            If a file is missing or not what the manifest says, or is not in the manifest.
         """
         root = golden_root() if root is None else root
         manifest = read_json(root / MANIFEST)
         try:
             verify(root, manifest["files"])
+            needed = [file(topic) for topic in manifest["topics"] for file in (case_file, tensor_file)]
+            if unknown := [name for name in needed if name not in manifest["files"]]:
+                raise IntegrityError(f"{root / MANIFEST}: vouches for no {listed(unknown)}")
             return cls(root, manifest, sha256((root / MANIFEST).read_bytes()))
-        except (KeyError, TypeError) as error:
-            raise IntegrityError(f"{root / MANIFEST}: not a manifest of golden data: missing {error}") from error
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise IntegrityError(f"{root / MANIFEST}: not a manifest of golden data: {error!r}") from error
 
     @classmethod
     def from_cases(cls, cases: Iterable[Case], flags: Mapping[str, Flag] | None = None) -> Suite:
@@ -135,8 +138,11 @@ class Suite:
         if topic not in self._loaded and self.root is not None:
             document = read_json(self.root / case_file(topic))
             tensors = read_tensors(self.root / tensor_file(topic))
-            self._flags |= read_flags(document["flags"])
-            self._loaded[topic] = tuple(read_case(topic, case, tensors.__getitem__) for case in document["cases"])
+            try:
+                self._flags |= read_flags(document["flags"])
+                self._loaded[topic] = tuple(read_case(topic, case, tensors.__getitem__) for case in document["cases"])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise IntegrityError(f"{self.root / case_file(topic)}: not a file of cases: {error!r}") from error
         return self._loaded[topic]
 
 

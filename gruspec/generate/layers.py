@@ -30,7 +30,7 @@ def draw_weights(draw: Draw, spec: GRUSpec, input_size: int, *, shrink: int = 0)
     """
     tops = {
         "kernel": -1 - shrink,
-        "recurrent_kernel": -1 - int(np.log2(max(spec.units, 2)) / 2 + 0.5) - shrink,
+        "recurrent_kernel": -1 - ((2 * max(spec.units, 2)).bit_length() - 1) // 2 - shrink,
         "bias": -1 - shrink,
     }
     return {name: draw.distinct(name, shape, tops[name]) for name, shape in weight_shapes(spec, input_size).items()}

@@ -92,8 +92,8 @@ def _scan_points(case_id: str, bits: int) -> NDArray[np.float64]:
 def _mantissas(draw: Draw, count: int, bits: int) -> NDArray[np.float64]:
     """Return values from 1 up to 2 with ``bits`` significant bits."""
     drawn = np.abs(draw.full_precision("points", (count,), bits=bits))
-    scaled: NDArray[np.float64] = drawn / 2.0 ** np.floor(np.log2(drawn))
-    return scaled
+    mantissas: NDArray[np.float64] = 2 * np.frexp(drawn)[0]
+    return mantissas
 
 
 def _candidate_scan(dtype: str, bits: int, activation: str) -> Case:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from flint import ctx
 from permitted_arithmetic import Choices, PermittedNumbers
 
 from gruspec import GRUSpec
@@ -19,7 +20,9 @@ from gruspec.certify import certify
 from gruspec.errors import CertificationError
 from gruspec.numerics import FORMATS, Format, store_bound
 from gruspec.reference import error_arrays, error_numbers, run_operations
+from gruspec.reference.balls import BallNumbers
 from gruspec.reference.error_arrays import Pending, Precision
+from gruspec.reference.error_numbers import ErrorNumbers
 from gruspec.spec import ACTIVATIONS, weight_shapes
 
 if TYPE_CHECKING:
@@ -129,6 +132,18 @@ def amplifying() -> Case:
     return Case("amplifying", "amplifying", "timesteps", (), (), spec, weights, (call,))
 
 
+def cancelling_up_to_a_corner() -> Case:
+    """Return a second step in which the error of a state cancels, but only on one side of a corner of hard_sigmoid."""
+    above = 1 + 2.0**-23
+    weights = {
+        "kernel": np.array([[0, 0, 1024 * above], [0, 0, -1024], [-8, 8, 0], [0, 8, 5 - 2.0**-16]]),
+        "recurrent_kernel": np.array([[0.0, 0.0, -5.0]]),
+    }
+    inputs = np.array([[[above, 1 + 2.0**-22, 1, 0], [0, 0, 0, 1]]])  # h = 1/2, then z = 1/2 and n = 1 - (h - 1/2)
+    spec = GRUSpec(units=1, activation="hard_sigmoid", use_bias=False, return_state=True)
+    return Case("corner", "corner", "hard-sigmoid", (), (), spec, weights, (Call(inputs),))
+
+
 DIRECTED = (
     adding({2.0**24 - 2: 1.0, 2.0: 1.0}),  # all bits of the significand
     adding({2.0**24 - 1: 1.0, 2.0: 1.0}),  # one bit more
@@ -139,6 +154,7 @@ DIRECTED = (
     adding({1 + 2.0**-12: 1 + 2.0**-12, -1.0: 1 + 2.0**-11 + 2.0**-23}, activation="relu"),  # below 0 by half an ulp
     adding({1 + 2.0**-23: 2.5, 2.0**-23: -2.5}, activation="hard_sigmoid"),  # at the corner, but not exactly
     difference_of_states(),
+    cancelling_up_to_a_corner(),
 )
 
 
@@ -249,6 +265,51 @@ def test_missing_terms_of_second_order_are_found_out(monkeypatch: pytest.MonkeyP
     assert steered_fraction(certify(amplifying()), 0) > 1
 
 
+def arguments_of_activations(bits: int) -> Floats:
+    """Return numbers next to the corners, and some of every size, of both signs."""
+    corner = 2.5 + np.arange(-40, 41) * 2.0 ** (2 - bits)
+    sizes = np.ldexp(1 + np.arange(8) / 8 + 2.0 ** (1 - bits), np.arange(-64, 9, 8)[:, None]).ravel()
+    positive = np.concatenate([corner, np.arange(0, 4, 0.15625), sizes])
+    return np.concatenate([positive, -positive])[None, None, :]
+
+
+def rational(ball: Any) -> Fraction:
+    """Return the midpoint of a ball."""
+    mantissa, exponent = (int(part) for part in ball.mid().man_exp())
+    return mantissa * Fraction(2) ** exponent
+
+
+def exceeded(name: str, dtype: str) -> Floats:
+    """Return the arguments at which some implementation of an activation leaves its bound."""
+    arguments = arguments_of_activations(FORMATS[dtype].bits)
+    errors = ErrorNumbers(Precision(FORMATS["float32"]))
+    granted = store_bound(errors.activation(name, errors.lift(arguments)).error).astype(np.float64)
+    with ctx.workprec(256):
+        balls = BallNumbers()
+        exact = [rational(ball) for ball in balls.activation(name, balls.lift(arguments)).flat]
+    found = np.zeros(arguments.shape, bool)
+    for i, extended in product(range(4), (False, True)):
+        numbers = PermittedNumbers(FORMATS[dtype], Choices(i), extended=extended)
+        computed = numbers.activation(name, numbers.lift(arguments)).values.ravel()
+        error = [float(abs(one - other) / numbers.unit) for one, other in zip(computed, exact, strict=True)]
+        found |= np.array(error).reshape(found.shape) > granted
+    return arguments[found]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_of_exact_arguments_stay_within_their_bounds(name: str, dtype: str) -> None:
+    assert exceeded(name, dtype).tolist() == []
+
+
+def test_a_hard_sigmoid_that_rounds_less_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def less(piecewise: Any, array: Any, value: Any, **rest: Any) -> Any:
+        return piecewise(array, value, **rest | {"local": rest["local"] / 1.25})
+
+    wrap(monkeypatch, "_piecewise", less)
+    assert exceeded("hard_sigmoid", "float32").size
+
+
 def halved(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(certification, "store_bound", lambda bound: store_bound(bound / 2))
 
@@ -329,6 +390,15 @@ def decided_corners(patch: pytest.MonkeyPatch) -> None:
     wrap(patch, "_piecewise", decided)
 
 
+def slope_up_to_the_corner(patch: pytest.MonkeyPatch) -> None:
+    """Take the slope of hard_sigmoid for certain although the error reaches across its corner."""
+
+    def certain(piecewise: Any, array: Any, value: Any, **sides: Any) -> Any:
+        return piecewise(array, value, **sides | {"inside": ~sides["outside"]})
+
+    wrap(patch, "_piecewise", certain)
+
+
 def selected_errors_dropped(patch: pytest.MonkeyPatch) -> None:
     """Take what a mask holds for exact."""
 
@@ -353,6 +423,7 @@ def selected_errors_dropped(patch: pytest.MonkeyPatch) -> None:
         one_name_for_all_units,
         forgotten_names,
         decided_corners,
+        slope_up_to_the_corner,
         selected_errors_dropped,
     ],
 )
@@ -369,6 +440,7 @@ def kappas(case: Case) -> list[float]:
 
 EXACT = {
     "candidate of few bits, taken": adding({1.5: 2.5, -0.25: 8.0}),
+    "zero times all bits beside it": adding({1.5: 2.5, 0.0: 1 - 2.0**-24}),
     "candidate of all bits, taken from a zero state": adding({1 - 2.0**-24: 1.0}),
     "relu of a negative number": adding({1 - 2.0**-24: -1 + 2.0**-24}, activation="relu"),
     "tanh of zero": adding({0.0: 0.7}, activation="tanh"),

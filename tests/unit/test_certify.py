@@ -181,8 +181,8 @@ def test_an_undecided_rounding_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         certify(drawn(5))
 
 
-def test_a_value_is_not_decided_by_one_end_of_its_ball(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A little more precision than float64 does not decide every rounding; to take lower ends for values is wrong."""
+def test_midpoints_of_balls_are_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A little more precision than that of float64 decides many roundings, but not all."""
     bare = drawn(6, timesteps=5, recurrent_activation="sigmoid")
     right = values(certify(bare), "outputs")
     monkeypatch.setattr(certification, "PRECISIONS", (56,))

@@ -332,6 +332,21 @@ def test_a_subclass_replaces_one_seam() -> None:
     assert np.array_equal(wrong.state, other.state)
 
 
+def test_no_step_sees_masked_inputs() -> None:
+    seen = []
+
+    class Watched(Definition[Any]):
+        def cell(self, inputs: Any, state: Any) -> Any:
+            seen.append(inputs)
+            return super().cell(inputs, state)
+
+    call = Call(np.array([[[np.nan], [1.0], [np.inf]]]), np.array([[False, True, False]]))
+    (result,) = run_operations(FLOAT64, STATEFUL, HALVING, [call], definition=Watched)
+    assert result is not None
+    assert result.state == 0.5
+    assert [float(inputs[0, 0, 0]) for inputs in seen] == [0.0, 1.0, 0.0]
+
+
 def test_permitted_forms_differ_in_rounding_only() -> None:
     rng = np.random.default_rng(3)
     spec = GRUSpec(units=3, return_state=True)

@@ -1,0 +1,43 @@
+"""What makes a case that was read from a file one that can be judged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gruspec.cases.model import Call
+from gruspec.numerics import FORMATS
+from gruspec.spec.clauses import CLAUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gruspec.cases.model import Case
+
+_OUTPUTS = {"outputs", "state"}
+
+
+def defects(case: Case) -> Iterator[str]:
+    """Yield what is wrong with a case, one sentence each; nothing if it can be judged."""
+    if case.clause not in CLAUSES:
+        yield f"clause={case.clause!r}: no clause of the specification"
+    if case.result not in ("valid", "invalid"):
+        yield f"result={case.result!r}: expected 'valid' or 'invalid'"
+    if not case.dtypes:
+        yield "dtypes: empty; the case would never be judged"
+    for dtype in case.dtypes:
+        if dtype not in FORMATS:
+            yield f"dtypes: {dtype!r} is not a known dtype"
+    if (case.result == "invalid") != bool(case.raises or any(call.raises for call in case.calls)):
+        yield f"result={case.result!r}: does not go with what raises"
+    if case.raises is None:
+        for i, call in enumerate(case.calls):
+            if isinstance(call, Call) and case.result == "valid":
+                yield from (f"call {i}: {text}" for text in _call_defects(call))
+
+
+def _call_defects(call: Call) -> Iterator[str]:
+    if set(call.expected) != _OUTPUTS:
+        yield f"expected: has {sorted(call.expected)}; needs {sorted(_OUTPUTS)}"
+    for name, expected in call.expected.items():
+        if expected.value is not None and expected.value.shape != expected.kappa.shape:
+            yield f"{name}: value has shape {expected.value.shape}, kappa {expected.kappa.shape}"
