@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gruspec.backend.masks import MASKS, batch_major_mask, mask_kind
-from gruspec.errors import Unsupported, listed
+from gruspec.errors import SpecError, Unsupported, listed
 from gruspec.spec import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 DEVICES = ("cpu", "cuda")
 
+_KINDS = ("complete", "native")
+_SUBNORMALS = ("gradual", "flush")
+_EMPTY = ("timesteps", "batch")
+_EITHER = (False, True)
 _SWITCHES = (
     "return_sequences",
     "return_state",
@@ -33,7 +37,8 @@ class Capabilities:
     """The region of the specification that an implementation claims.
 
     A claim that does not hold is a failure; what lies outside counts as ``unsupported``. Every default is the whole
-    specification, so that a complete implementation states only its name's worth.
+    specification, so that a complete implementation states only its name's worth. A value that a field cannot have is
+    a :class:`~gruspec.errors.SpecError`.
 
     Parameters
     ----------
@@ -81,6 +86,34 @@ class Capabilities:
     initial_state: bool = True
     empty: tuple[str, ...] = ("timesteps", "batch")
     subnormals: Literal["gradual", "flush"] = "gradual"
+
+    def __post_init__(self) -> None:
+        single = {"kind": _KINDS, "mask": MASKS, "subnormals": _SUBNORMALS, "initial_state": _EITHER}
+        several = {
+            "dtypes": DTYPES,
+            "devices": DEVICES,
+            "reset_after": _EITHER,
+            "activations": ACTIVATIONS,
+            "recurrent_activations": ACTIVATIONS,
+            "use_bias": _EITHER,
+            "switches": _SWITCHES,
+            "empty": _EMPTY,
+        }
+        for name, known in single.items():
+            if getattr(self, name) not in known:
+                raise SpecError(f"{name}={getattr(self, name)!r}: expected one of {listed(known)}")
+        for name, known in several.items():
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or any(item not in known for item in value):
+                raise SpecError(f"{name}={value!r}: expected a tuple of {listed(known)}")
+        texts: dict[str, tuple[str, Any]] = {
+            "summary": ("a text", (self.summary,)),
+            "modules": ("a tuple of texts", self.modules),
+            "extra": ("a text or None", () if self.extra is None else (self.extra,)),
+        }
+        for name, (wanted, items) in texts.items():
+            if not isinstance(items, tuple) or not all(isinstance(item, str) for item in items):
+                raise SpecError(f"{name}={getattr(self, name)!r}: expected {wanted}")
 
     def refusals(self, spec: GRUSpec, *, dtype: str, device: str) -> list[str]:
         """Return why a layer is outside the claim, one reason an item; empty if it is inside."""

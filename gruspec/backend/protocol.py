@@ -28,7 +28,11 @@ class Output(NamedTuple):
 
 
 class Layer(Protocol):
-    """A GRU bound to a specification, weights, a dtype and a device."""
+    """A GRU bound to a specification, weights, a dtype and a device.
+
+    A layer whose framework chooses among code paths may have an attribute ``path``: after a call, the name of the path
+    that ran, as ``"cudnn"`` or ``"generic"``. It is recorded in the results.
+    """
 
     def __call__(
         self,

@@ -9,13 +9,12 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
+from gruspec.backend.capabilities import Capabilities
 from gruspec.backend.protocol import Backend
 from gruspec.errors import MissingDependency, PluginError, UsageError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from gruspec.backend.capabilities import Capabilities
 
 GROUP = "gruspec.backends"
 
@@ -34,7 +33,7 @@ class Registration:
         Raises
         ------
         PluginError
-            If the reference cannot be imported or does not give a backend.
+            If the reference cannot be imported, or does not give a backend that says what it can do.
         """
         module, _, attribute = self.reference.partition(":")
         try:
@@ -46,6 +45,12 @@ class Registration:
             ) from error
         if not isinstance(backend, Backend):
             raise PluginError(f"{self.name}: {self.reference} gives {type(backend).__name__}, which is not a Backend")
+        try:
+            declared: object = backend.capabilities()
+        except Exception as error:
+            raise PluginError(f"{self.name}: capabilities() raised {type(error).__name__}: {error}") from error
+        if not isinstance(declared, Capabilities):
+            raise PluginError(f"{self.name}: capabilities() gives {type(declared).__name__}, not Capabilities")
         return backend
 
     def load_runnable(self) -> Backend:
@@ -55,10 +60,16 @@ class Registration:
         ------
         MissingDependency
             If a module it needs is not importable; the message says what to install.
+        PluginError
+            As from :meth:`load`, or if a module that it needs cannot even be looked for.
         """
         backend = self.load()
         capabilities = backend.capabilities()
-        if missing := missing_modules(capabilities):
+        try:
+            missing = missing_modules(capabilities)
+        except (ImportError, ValueError) as error:
+            raise PluginError(f"{self.name}: modules={capabilities.modules!r}: {error}") from error
+        if missing:
             hint = (
                 f"; pip install '{self.distribution or 'gruspec'}[{capabilities.extra}]'" if capabilities.extra else ""
             )

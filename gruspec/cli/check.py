@@ -50,7 +50,8 @@ def command(*, save_results: Path | None, force: bool, results: Path | None, as_
     IMPL is a name from `gruspec list`, or module:attribute for code that is not registered, imported from the current
     folder as well. Without any IMPL, all run whose framework is installed.
 
-    Exit codes: 0 all conform, 1 one does not, 2 wrong usage, 3 data or environment not as needed.
+    Exit codes: 0 all conform, 1 one does not, 2 wrong usage, 3 data or environment not as needed, or nothing was
+    judged.
     """
     options = RunOptions(**shared)
     plan, subjects = _from_file(results, options) if results else _from_registry(options)
@@ -60,7 +61,7 @@ def command(*, save_results: Path | None, force: bool, results: Path | None, as_
 
         names = [subject.name for subject in subjects]
         writer = ResultsWriter(save_results, names, plan.dtypes, force=force)
-    summary = _run(plan, subjects, writer)
+    summary = _run(plan, subjects, writer, options.data)
     _print(summary, as_json=as_json)
     if writer is not None:
         for path in writer.write():
@@ -88,12 +89,12 @@ def _from_file(path: Path, options: RunOptions) -> tuple[Plan, Sequence[Subject]
     return plan_for(options, [found.name]), [found]
 
 
-def _run(plan: Plan, subjects: Sequence[Subject], writer: ResultsWriter | None) -> Summary:
+def _run(plan: Plan, subjects: Sequence[Subject], writer: ResultsWriter | None, options: Sequence[str]) -> Summary:
     from gruspec.conformance import CaseFinished, run
     from gruspec.report.progress import followed
     from gruspec.report.summary import Summary
 
-    summary = Summary()
+    summary = Summary(options)
 
     def consume(event: Event) -> None:
         summary.add(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Self
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from gruspec.cli.options import FOLDER
-from gruspec.errors import UsageError
+from gruspec.errors import MissingDependency, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,8 +49,12 @@ def command(*, check: bool, golden: Path | None, output: Path | None, force: boo
     """
     if check == (output is not None):
         raise UsageError("say either --check or --output DIR")
+    if check and force:
+        raise UsageError("--force is for --output; --check replaces nothing")
     if output is not None and not force and output.exists() and any(output.iterdir()):
         raise UsageError(f"{output}: not empty; golden data is replaced only with --force")
+    if find_spec("flint") is None:
+        raise MissingDependency("generate needs flint (python-flint); pip install 'gruspec[reference]'")
     with tempfile.TemporaryDirectory(prefix="gruspec-") as folder:
         fresh = Path(folder) / "golden"
         fresh.mkdir()
@@ -112,12 +117,12 @@ class _Progress:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._bars = Progress(
             BarColumn(32),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
@@ -139,4 +144,4 @@ class _Progress:
         self._bars.update(self._task, description=topic, completed=done, total=total)
         if not self._console.is_terminal and (done == total or monotonic() - self._spoken > _EVERY):
             self._spoken = monotonic()
-            self._console.print(f"{done}/{total} cases, {topic}", markup=False)
+            self._console.print(f"{done}/{total} cases, {topic}")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import signal
+import sys
+import threading
+import traceback
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +17,7 @@ from gruspec import __version__
 from gruspec.errors import GruspecError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO
 
 _COMMANDS = {
@@ -39,8 +46,34 @@ class _Misuse(_Refusal):
     exit_code = _USAGE
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let a request to terminate, or the end of the terminal, end a command as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    numbers = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 class _Commands(click.Group):
     """Commands by name, each imported when it is asked for."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         return list(_COMMANDS)
@@ -57,13 +90,21 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _terminable():
+                return super().invoke(ctx)
         except GruspecError as error:
             refusal = _Misuse if isinstance(error, UsageError) else _Refusal
             raise refusal(str(error)) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
         except KeyboardInterrupt:
             click.echo("gruspec: interrupted", err=True)
             ctx.exit(_INTERRUPTED)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is no verdict
+            click.echo(traceback.format_exc(), err=True, nl=False)
+            click.echo(f"gruspec: unexpected error: {type(error).__name__}: {error}", err=True)
+            click.echo("This is a defect of gruspec; please report it with all of the above.", err=True)
+            ctx.exit(_ENVIRONMENT)
 
 
 _EXAMPLES = """\b

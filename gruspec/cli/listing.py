@@ -95,7 +95,7 @@ def _entries() -> list[_Entry]:
             continue
         try:
             registration.load_runnable()
-        except MissingDependency as error:
+        except (MissingDependency, PluginError) as error:
             found.append(_Entry(*source, capabilities, str(error)))
         else:
             found.append(_Entry(*source, capabilities))

@@ -28,7 +28,8 @@ _RUN = (
         "dtypes",
         multiple=True,
         type=click.Choice(DTYPES),
-        help="Only in this dtype. Repeatable; float32 and float64 by default.",
+        help="Only in this dtype. Repeatable; float32 and float64 by default. "
+        "The shipped data is judged in these two only.",
     ),
     click.option(
         "--device",
@@ -71,6 +72,12 @@ class RunOptions:
     timeout: float
     golden: Path | None
     expectations: Path | None
+
+    @property
+    def data(self) -> list[str]:
+        """The options that say which data to judge by, as they stand on a command line."""
+        chosen = {"--golden": self.golden, "--expectations": self.expectations}
+        return [text for name, path in chosen.items() if path is not None for text in (name, str(path))]
 
 
 def run_options(function: F) -> F:

@@ -11,7 +11,7 @@ from gruspec.cli.options import RunOptions, as_json, run_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gruspec.conformance import Comparison
+    from gruspec.conformance import Comparison, Failure
     from gruspec.report.summary import Summary
 
 _EXAMPLES = """\b
@@ -36,10 +36,11 @@ def command(*, random: int | None, seed: int, as_json: bool, **shared: Any) -> N
     the sum of their bounds. The same implementation is also compared with itself across dtypes. A disagreement counts
     as known where one of the two is expected to fail.
 
-    Exit codes: 0 all agree, 1 two differ, 2 wrong usage, 3 data or environment not as needed.
+    Exit codes: 0 all agree, 1 two differ or one failed unexpectedly, 2 wrong usage, 3 data or environment not as
+    needed, or nothing was compared.
     """
     from gruspec.cli.selection import chosen_implementations, plan_for, random_suite
-    from gruspec.conformance import CONFORMS, DIFFERS, CaseFinished, Event, compare, run
+    from gruspec.conformance import CONFORMS, DIFFERS, ENVIRONMENT, CaseFinished, Event, compare, failures, run
     from gruspec.report.progress import followed
     from gruspec.report.summary import Summary
 
@@ -55,20 +56,25 @@ def command(*, random: int | None, seed: int, as_json: bool, **shared: Any) -> N
             results.append(event)
 
     followed(run(plan, subjects), consume)
-    comparisons = compare(results, plan.cases)
+    comparisons, failed = compare(results, plan.cases), failures(results, plan.cases)
     code = summary.finished.exit_code if summary.finished else DIFFERS
     if code in {CONFORMS, DIFFERS}:
-        code = DIFFERS if any(comparison.disagreements for comparison in comparisons) else CONFORMS
-    _print(summary, comparisons, code, as_json=as_json)
+        if failed or any(comparison.disagreements for comparison in comparisons):
+            code = DIFFERS
+        else:
+            code = CONFORMS if any(comparison.compared for comparison in comparisons) else ENVIRONMENT
+    _print(summary, comparisons, failed, code, as_json=as_json)
     raise SystemExit(code)
 
 
-def _print(summary: Summary, comparisons: Sequence[Comparison], code: int, *, as_json: bool) -> None:
+def _print(
+    summary: Summary, comparisons: Sequence[Comparison], failed: Sequence[Failure], code: int, *, as_json: bool
+) -> None:
     if as_json:
         from gruspec.report import json
 
-        click.echo(json.text(json.parity_document(summary, comparisons, code)))
+        click.echo(json.text(json.parity_document(summary, comparisons, failed, code)))
     else:
         from gruspec.report import console
 
-        console.print_parity(summary, comparisons, console.console())
+        console.print_parity(summary, comparisons, failed, console.console())

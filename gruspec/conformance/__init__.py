@@ -17,9 +17,9 @@ from gruspec.conformance.events import (
 from gruspec.conformance.expectations import Expectation, Expectations, file_stem, shipped_expectations
 from gruspec.conformance.implementation import TIMEOUT, Implementation, Subject
 from gruspec.conformance.judge import DIGITS, STATUSES, Judgement, Status, Worst, judge
-from gruspec.conformance.parity import Comparison, Disagreement, compare
+from gruspec.conformance.parity import Comparison, Disagreement, Failure, compare, failures
 from gruspec.conformance.results import Results, ResultsWriter, results_path
-from gruspec.conformance.run import CONFORMS, DEFAULT_DTYPES, DIFFERS, ENVIRONMENT, USAGE, Plan, run
+from gruspec.conformance.run import CONFORMS, DEFAULT_DTYPES, DIFFERS, ENVIRONMENT, USAGE, Plan, judged, run
 from gruspec.conformance.verdict import Element, Verdict, judge_array
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Event",
     "Expectation",
     "Expectations",
+    "Failure",
     "Header",
     "Implementation",
     "ImplementationFinished",
@@ -54,9 +55,11 @@ __all__ = [
     "Verdict",
     "Worst",
     "compare",
+    "failures",
     "file_stem",
     "judge",
     "judge_array",
+    "judged",
     "results_path",
     "run",
     "shipped_expectations",

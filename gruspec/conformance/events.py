@@ -83,6 +83,8 @@ class CaseFinished:
         Numbers of elements.
     seconds
         Time in the implementation.
+    paths
+        The code paths that its calls took, where the layer says so.
     outputs
         What was computed, by ``<call index>/<output name>``.
     """
@@ -102,6 +104,7 @@ class CaseFinished:
     elements: int = 0
     judged: int = 0
     seconds: float = 0.0
+    paths: tuple[str, ...] = ()
     outputs: Outputs = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -73,8 +73,8 @@ class Expectations:
         Raises
         ------
         UsageError
-            If it is not TOML, or an entry has an unknown key, a value of the wrong type, no clause, or not exactly
-            one of ``id`` and ``flag``. The message names the file, the entry and the key.
+            If it cannot be read or is not TOML, or an entry has an unknown key, a value of the wrong type, no clause,
+            or not exactly one of ``id`` and ``flag``. The message names the file, the entry and the key.
         """
         if not path.exists():
             return cls(source=str(path))
@@ -82,6 +82,8 @@ class Expectations:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{path}: not TOML: {error}") from error
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error}") from error
         for key in document:
             if key != "expected":
                 raise UsageError(f"{path}: {key}: unknown; the file has [[expected]] entries only")

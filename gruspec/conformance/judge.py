@@ -79,9 +79,18 @@ def judge(case: Case, reply: Reply, capabilities: Capabilities | None, *, dtype:
     """
     if reply.crash:
         return Judgement("error", f"the process did not survive this case: {reply.crash}")
+    if not _is_whole(case, reply):
+        return Judgement("error", f"the process answered {len(reply.steps)} of {1 + len(case.calls)} operations")
     outside = [] if capabilities is None else _outside(case, capabilities, dtype, device)
     strict = capabilities is not None and capabilities.kind == "complete"
     return _Trial(case, reply, dtype, outside, strict).judgement()
+
+
+def _is_whole(case: Case, reply: Reply) -> bool:
+    """Whether a reply has a step for the construction and each operation, as far as there was something to try."""
+    steps = reply.steps
+    ended = bool(steps) and (steps[0].how == "raised" or steps[-1].how == "unsupported")
+    return len(steps) == 1 + len(case.calls) or (ended and len(steps) <= len(case.calls))
 
 
 def _outside(case: Case, capabilities: Capabilities, dtype: str, device: str) -> list[str]:

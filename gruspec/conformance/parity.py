@@ -75,6 +75,15 @@ class Comparison:
         return self.compared - self.known - len(self.disagreements)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An implementation that failed ``cases`` which it should have computed; ``message`` is of the first."""
+
+    implementation: str
+    cases: int
+    message: str
+
+
 def compare(results: Iterable[CaseFinished], cases: Sequence[Case]) -> list[Comparison]:
     """Compare every two implementations in each dtype, and each implementation with itself across dtypes.
 
@@ -93,6 +102,25 @@ def compare(results: Iterable[CaseFinished], cases: Sequence[Case]) -> list[Comp
         for left, right in combinations(sorted(parties), 2)
         if left.dtype == right.dtype or left.implementation == right.implementation
     ]
+
+
+def failures(results: Iterable[CaseFinished], cases: Sequence[Case]) -> list[Failure]:
+    """Return which implementations failed cases without computing what could be compared, unless that is expected.
+
+    Parameters
+    ----------
+    results
+        From a run of ``cases``.
+    cases
+        For what they return.
+    """
+    known = {case.id: case for case in cases}
+    failed: dict[str, list[CaseFinished]] = {}
+    for result in results:
+        case = known[result.id]
+        if result.status in {"fail", "error"} and any(_outputs(case)) and not _computed(case, result):
+            failed.setdefault(result.implementation, []).append(result)
+    return [Failure(name, len(found), found[0].message) for name, found in sorted(failed.items())]
 
 
 def _compare_parties(

@@ -59,7 +59,7 @@ def perform(backend: Backend, request: Frame, *, dtype: str, device: str) -> Rep
         layer = backend.prepare(spec, weights, dtype=dtype, device=device)
     except Exception as error:  # noqa: BLE001  any exception is an answer of the implementation
         return Reply((_failure(error),), seconds=perf_counter() - begin)
-    steps = [Step("returned")]
+    steps, paths = [Step("returned")], dict[str, None]()
     for index, operation in enumerate(request.header["operations"]):
         given = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{index}/")}
         try:
@@ -67,9 +67,11 @@ def perform(backend: Backend, request: Frame, *, dtype: str, device: str) -> Rep
         except Exception as error:  # noqa: BLE001  as above
             step = _failure(error)
         steps.append(step)
+        if path := getattr(layer, "path", None):
+            paths[str(path)] = None
         if step.how == "unsupported":
             break
-    return Reply(tuple(steps), outputs, perf_counter() - begin)
+    return Reply(tuple(steps), outputs, perf_counter() - begin, paths=tuple(paths))
 
 
 def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -100,7 +102,7 @@ def _operate(
             return Step("returned", text=f"returned {type(result).__name__}, expected gruspec.backend.Output")
         array = getattr(result, name)
         if isinstance(array, np.ndarray) and array.dtype.name in STORABLE:
-            outputs[f"{index}/{name}"] = array
+            outputs[f"{index}/{name}"] = np.array(array)
         elif array is not None:
             found = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
             wrong.append(f"{name}: {found}, expected a NumPy array in the dtype of the layer")

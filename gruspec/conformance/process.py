@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
@@ -29,6 +30,7 @@ _ONE_THREAD = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 _XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+_GROUPS = os.name == "posix"
 _POLL = 1.0
 _GRACE = 5.0
 _TAIL_LINES = 12
@@ -51,22 +53,26 @@ class Process:
     def __init__(self) -> None:
         self._log = cast("BinaryIO", tempfile.TemporaryFile(mode="a+b"))  # noqa: SIM115  lives as long as this
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gruspec.conformance.worker"],
+            [sys.executable, "-P", "-m", "gruspec.conformance.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=environment(),
+            start_new_session=_GROUPS,
         )
+        self._defect = ""
+        self._killed = False
         self._frames: SimpleQueue[Frame | None] = SimpleQueue()
         self._receiver = Thread(target=self._receive_all, daemon=True)
         self._receiver.start()
 
     def _receive_all(self) -> None:
         stream = cast("BinaryIO", self._process.stdout)
-        frame: Frame | None = None
         try:
             while (frame := read_frame(stream)) is not None:
                 self._frames.put(frame)
+        except Exception as error:  # noqa: BLE001  the obituary says it
+            self._defect = str(error)
         finally:
             self._frames.put(None)
 
@@ -74,11 +80,11 @@ class Process:
         """Send a message. A process that is gone shows when its answer is awaited."""
         try:
             write_frame(cast("BinaryIO", self._process.stdin), header, arrays)
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):
             return
 
     def receive(self, timeout: float) -> Frame | None:
-        """Return the next message, or None if the process has ended.
+        """Return the next message, or None if the process has ended or sent what is none.
 
         Raises
         ------
@@ -104,23 +110,25 @@ class Process:
             return None
 
     def close(self) -> None:
-        """End the requests, and wait for the process to end; kill it if it does not."""
+        """End the requests, and wait for the process to end; kill it, and whatever it leaves behind."""
         self._close_requests()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._release()
+        self.kill()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once, with all that it started."""
+        if _GROUPS and not self._killed:
+            self._killed = True
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._release()
 
     def _close_requests(self) -> None:
         try:
             cast("BinaryIO", self._process.stdin).close()
-        except BrokenPipeError:
+        except OSError:
             return
 
     def _release(self) -> None:
@@ -131,7 +139,9 @@ class Process:
             cast("BinaryIO", self._process.stdout).close()
 
     def obituary(self) -> str:
-        """Return how an ended process ended: ``"killed by SIGSEGV"`` or ``"exit code 3"``."""
+        """Return how a process ended: ``"killed by SIGSEGV"`` or ``"exit code 3"``, or what it sent instead."""
+        if self._defect:
+            return f"it sent what is no message: {self._defect}"
         try:
             code = self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:

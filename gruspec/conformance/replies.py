@@ -47,18 +47,21 @@ class Step:
 class Reply:
     """What an implementation did with one case in one dtype.
 
-    ``steps`` has the construction first and then the operations, as far as they were tried. ``crash`` says how the
-    process ended where it did; nothing else is known then.
+    ``steps`` has the construction first and then the operations, as far as they were tried. ``paths`` are the code
+    paths that the layer says its calls took. ``crash`` says how the process ended where it did; nothing else is known
+    then.
     """
 
     steps: tuple[Step, ...] = ()
     outputs: Outputs = field(default_factory=dict)
     seconds: float = 0.0
     crash: str = ""
+    paths: tuple[str, ...] = ()
 
     def header(self) -> dict[str, Any]:
         """Return everything but the arrays, for a message."""
-        return {"steps": [asdict(step) for step in self.steps], "seconds": self.seconds}
+        steps = [asdict(step) for step in self.steps]
+        return {"steps": steps, "seconds": self.seconds, "paths": list(self.paths)}
 
     @classmethod
     def from_message(cls, header: Mapping[str, Any], outputs: Outputs) -> Reply:
@@ -67,7 +70,7 @@ class Reply:
             Step(**step | {"reasons": tuple(step["reasons"]), "classes": tuple(step["classes"])})
             for step in header["steps"]
         )
-        return cls(tuple(steps), outputs, header["seconds"])
+        return cls(tuple(steps), outputs, header["seconds"], paths=tuple(header["paths"]))
 
 
 def case_message(case: Case, dtypes: Sequence[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -6,6 +6,7 @@ each output: ``<case id>/<call index>/<output name>``, where the name is ``outpu
 
 from __future__ import annotations
 
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from gruspec.cases.model import Call
@@ -14,7 +15,7 @@ from gruspec.conformance.expectations import file_stem
 from gruspec.conformance.implementation import Identity
 from gruspec.conformance.perform import OUTPUTS
 from gruspec.conformance.replies import Reply, Step
-from gruspec.errors import UsageError, listed
+from gruspec.errors import IntegrityError, UsageError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +50,7 @@ class ResultsWriter:
     Raises
     ------
     UsageError
-        If a file exists and ``force`` is not set.
+        If a file exists and ``force`` is not set, or nothing can be written there.
     """
 
     def __init__(
@@ -62,6 +63,12 @@ class ResultsWriter:
         existing = [path for path in self._arrays if path.exists()]
         if existing and not force:
             raise UsageError(f"{listed(existing)}: exists; results are replaced only with --force")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise UsageError(f"{folder}: results cannot be written here: {error}") from error
 
     def add(self, event: CaseFinished) -> None:
         """Take what was computed in one case."""
@@ -70,7 +77,6 @@ class ResultsWriter:
 
     def write(self) -> list[Path]:
         """Write the files, none for an implementation that computed nothing, and return their paths."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         written = [path for path, arrays in self._arrays.items() if arrays]
         for path in written:
             path.write_bytes(pack(self._arrays[path]))
@@ -95,17 +101,24 @@ class Results:
     Raises
     ------
     UsageError
-        If the file does not exist, or an array belongs to no call of any case.
+        If the file cannot be read, or an array belongs to no call of any case.
     IntegrityError
         If it is not a safetensors file.
     """
 
     def __init__(self, path: Path, dtype: str, cases: Iterable[Case]) -> None:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file")
+        if path.is_dir():
+            raise UsageError(f"{path}: a folder; --results wants one file")
         self.name = path.name.removesuffix(".safetensors").removesuffix(f".{dtype}")
         self.restarts = 0
-        self._arrays = unpack(path.read_bytes())
+        try:
+            self._arrays = unpack(path.read_bytes())
+        except FileNotFoundError as error:
+            raise UsageError(f"{path}: no such file") from error
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error}") from error
+        except IntegrityError as error:
+            raise IntegrityError(f"{path}: {error}") from error
         known = {key for case in cases for key in _keys(case)}
         unknown = [key for key in self._arrays if key not in known]
         if unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from gruspec.conformance.judge import STATUSES, Judgement, judge
 from gruspec.errors import GruspecError, UsageError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from gruspec.cases.model import Case
     from gruspec.conformance.events import Event, Header
@@ -83,7 +84,7 @@ class Plan:
         return sum(len(self.dtypes_of(case)) for case in self.cases)
 
 
-def run(plan: Plan, subjects: Sequence[Subject]) -> Iterator[Event]:
+def run(plan: Plan, subjects: Sequence[Subject]) -> Generator[Event, None, None]:
     """Run implementations on cases.
 
     Parameters
@@ -141,9 +142,16 @@ def _conclude(plan: Plan, finished: Sequence[ImplementationFinished], seconds: f
         code = ENVIRONMENT
     elif problems:
         code = USAGE
+    elif not judged(totals):
+        code = ENVIRONMENT
     else:
         code = DIFFERS if totals["fail"] + totals["error"] + totals["xpass"] else CONFORMS
     return SuiteFinished(totals=totals, seconds=seconds, problems=tuple(problems), exit_code=code)
+
+
+def judged(totals: Mapping[Status, int]) -> int:
+    """Return how many cases have a verdict: all but those that are unsupported."""
+    return sum(count for status, count in totals.items() if status != "unsupported")
 
 
 def _totals(counted: Counter[Status]) -> dict[Status, int]:
@@ -193,11 +201,14 @@ class _Drive:
         begin = perf_counter()
         problem = ""
         try:
-            self._run()
+            try:
+                self._run()
+            finally:
+                self._subject.close()
         except GruspecError as error:
             problem = str(error)
-        finally:
-            self._subject.close()
+        except Exception:  # noqa: BLE001  whatever it is, the other implementations go on
+            problem = f"{self._subject.name}: unexpected error\n{traceback.format_exc()}"
         self._emit(
             ImplementationFinished(
                 implementation=self._subject.name,
@@ -259,6 +270,7 @@ class _Drive:
                 elements=judgement.elements,
                 judged=judgement.judged,
                 seconds=reply.seconds if reply else 0.0,
+                paths=reply.paths if reply else (),
                 outputs=reply.outputs if reply else {},
             )
         )

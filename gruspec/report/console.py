@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gruspec.conformance import judged
 from gruspec.report.summary import Difference, Row, Summary, total
 from gruspec.spec.clauses import CLAUSES
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gruspec.cases.model import Flag
-    from gruspec.conformance import CaseFinished, Comparison, Disagreement, Status, SuiteStarted
+    from gruspec.conformance import CaseFinished, Comparison, Disagreement, Failure, Status, SuiteStarted
 
 WIDTH = 100
 
@@ -30,8 +32,10 @@ _LINES = {"fail": 2, "error": 14}
 
 def console() -> Console:
     """Return standard output: as wide as the terminal, or 100 columns where there is none."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
+    found = Console(highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = WIDTH
+    return found
 
 
 def print_summary(summary: Summary, out: Console) -> None:
@@ -40,6 +44,8 @@ def print_summary(summary: Summary, out: Console) -> None:
         return
     _print_heading(summary.started, out)
     out.print(_table(summary))
+    for name in summary.started.implementations:
+        _print_paths(name, summary, out)
     for name in summary.started.implementations:
         _print_declined(name, summary, out)
     for name in summary.started.implementations:
@@ -128,6 +134,13 @@ def _print_declined(name: str, summary: Summary, out: Console) -> None:
     out.print()
 
 
+def _print_paths(name: str, summary: Summary, out: Console) -> None:
+    if paths := summary.paths(name):
+        taken = ", ".join(f"{path} in {count}" for path, count in paths.most_common())
+        paragraph(out, f"{name} took the code path {taken} cases", style="dim")
+        out.print()
+
+
 def _print_expected(name: str, summary: Summary, out: Console) -> None:
     if known := summary.expected(name, "xfail"):
         paragraph(out, f"{name} fails as expected", style="yellow")
@@ -191,8 +204,9 @@ def _next(name: str, example: CaseFinished, summary: Summary) -> str:
     if identity is not None and identity.capabilities is None:
         return f"look {example.id} up in cases/{example.topic}.json of the golden data, and compute it again"
     device = summary.started.device if summary.started else "cpu"
-    elsewhere = f" --device {device}" if device != "cpu" else ""
-    return f"gruspec check {name} --case {example.id} --dtype {example.dtype}{elsewhere}"
+    elsewhere = ("--device", device) if device != "cpu" else ()
+    chosen = ("--case", example.id, "--dtype", example.dtype)
+    return shlex.join(["gruspec", "check", name, *chosen, *elsewhere, *summary.options])
 
 
 def _print_example(example: CaseFinished, out: Console) -> None:
@@ -208,8 +222,11 @@ def _print_ending(summary: Summary, out: Console) -> None:
     if summary.finished is not None:
         for problem in summary.finished.problems:
             paragraph(out, problem, style="bold red")
+        for name in summary.unjudged():
+            paragraph(out, f"{name}: nothing was judged", style="bold red")
         verdict = {0: ("conforms", "bold green"), 1: ("does not conform", "bold red")}
-        text, style = verdict.get(summary.finished.exit_code, ("no verdict", "bold red"))
+        nothing = "no verdict" if judged(summary.finished.totals) else "no verdict: nothing was judged"
+        text, style = verdict.get(summary.finished.exit_code, (nothing, "bold red"))
         counts = ", ".join(f"{count} {status}" for status, count in summary.finished.totals.items() if count)
         paragraph(out, Text.assemble((text, style), f": {counts or 'nothing ran'} in {summary.finished.seconds:.1f} s"))
 
@@ -225,10 +242,26 @@ def _print_absent(summary: Summary, out: Console) -> None:
             paragraph(out, f"{name} left out: {reason}", style="dim")
 
 
-def print_parity(summary: Summary, comparisons: Sequence[Comparison], out: Console) -> None:
-    """Print the pairs and where they disagree."""
+def print_parity(summary: Summary, comparisons: Sequence[Comparison], failed: Sequence[Failure], out: Console) -> None:
+    """Print the pairs, where they disagree, and who failed to give results."""
     if summary.started is not None:
         _print_heading(summary.started, out)
+    compared = [comparison for comparison in comparisons if comparison.compared]
+    if compared:
+        out.print(_pairs(compared))
+    for comparison in compared:
+        _print_disagreements(comparison, out)
+    for failure in failed:
+        number = "1 case" if failure.cases == 1 else f"{failure.cases} cases"
+        paragraph(out, f"{failure.implementation} failed {number}: {failure.message}", style="bold red")
+    if not compared:
+        paragraph(out, "nothing was compared", style="bold red")
+    elif absent := [comparison for comparison in comparisons if not comparison.compared]:
+        paragraph(out, f"not compared: {', '.join(f'{pair.left} and {pair.right}' for pair in absent)}", style="dim")
+    _print_absent(summary, out)
+
+
+def _pairs(comparisons: Sequence[Comparison]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("pair", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -245,10 +278,7 @@ def print_parity(summary: Summary, comparisons: Sequence[Comparison], out: Conso
             Text(str(differ) if differ else "·", "bold red" if differ else "dim"),
             Text(figure(comparison.worst), "bold red" if comparison.worst > 1 else ""),
         )
-    out.print(table)
-    for comparison in comparisons:
-        _print_disagreements(comparison, out)
-    _print_absent(summary, out)
+    return table
 
 
 def _print_disagreements(comparison: Comparison, out: Console) -> None:

@@ -14,7 +14,7 @@ from gruspec import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gruspec.conformance import CaseFinished, Comparison, Worst
+    from gruspec.conformance import CaseFinished, Comparison, Failure, Worst
     from gruspec.report.summary import Summary
 
 FORMAT = 1
@@ -96,6 +96,7 @@ def _result(result: CaseFinished) -> dict[str, Any]:
         "error_in_ulp": number(result.ulp),
         "worst": None if result.worst is None else _worst(result.worst),
         "seconds": round(result.seconds, 6),
+        "paths": list(result.paths),
     }
 
 
@@ -111,12 +112,18 @@ def _worst(worst: Worst) -> dict[str, Any]:
     }
 
 
-def parity_document(summary: Summary, comparisons: Sequence[Comparison], exit_code: int) -> dict[str, Any]:
-    """Return a run and how its results compare with each other."""
+def parity_document(
+    summary: Summary, comparisons: Sequence[Comparison], failed: Sequence[Failure], exit_code: int
+) -> dict[str, Any]:
+    """Return a run, how its results compare with each other, and who failed to give results."""
     document = summary_document(summary)
     for implementation in document["implementations"]:
         del implementation["results"]
-    return document | {"exit_code": exit_code, "pairs": [_pair(comparison) for comparison in comparisons]}
+    return document | {
+        "exit_code": exit_code,
+        "pairs": [_pair(comparison) for comparison in comparisons],
+        "failures": [asdict(failure) for failure in failed],
+    }
 
 
 def _pair(comparison: Comparison) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gruspec.conformance import CaseFinished, CaseStarted, ImplementationFinished, ImplementationStarted, SuiteStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from types import TracebackType
 
     from rich.progress import TaskID
@@ -39,13 +40,13 @@ class Follower(Protocol):
 
 def follower() -> Follower:
     """Return what suits the standard error of this process."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     return Bars(console) if console.is_terminal else Lines(console)
 
 
-def followed(events: Iterator[Event], consume: Callable[[Event], None]) -> None:
-    """Hand every event to a consumer, and show how far the run is."""
-    with follower() as shown:
+def followed(events: Generator[Event, None, None], consume: Callable[[Event], None]) -> None:
+    """Hand every event to a consumer, and show how far the run is; end the run if that fails."""
+    with closing(events), follower() as shown:
         for event in events:
             consume(event)
             shown.add(event)
@@ -60,12 +61,12 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[counts]}"),
-            TextColumn("[dim]{task.fields[current]}"),
+            TextColumn("{task.fields[counts]}", markup=False),
+            TextColumn("{task.fields[current]}", style="dim", markup=False),
             console=console,
             transient=True,
         )
@@ -122,7 +123,7 @@ class Lines:
         return
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def add(self, event: Event) -> None:
         """Take an event."""

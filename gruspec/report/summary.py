@@ -16,10 +16,11 @@ from gruspec.conformance import (
     Status,
     SuiteFinished,
     SuiteStarted,
+    judged,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from gruspec.conformance import Expectation
 
@@ -74,9 +75,9 @@ class Difference:
 
     @property
     def flags(self) -> list[str]:
-        """Flags that all failing cases share, or those of the first one if they share none."""
+        """Flags that all failing cases share."""
         first = self.failures[0].flags
-        return [flag for flag in first if all(flag in failure.flags for failure in self.failures)] or list(first)
+        return [flag for flag in first if all(flag in failure.flags for failure in self.failures)]
 
     def examples(self, number: int) -> list[CaseFinished]:
         """Return failing cases, the first of each kind: numbers aside, the messages of a kind begin equally."""
@@ -89,6 +90,11 @@ class Difference:
 class Summary:
     """Gathers events.
 
+    Parameters
+    ----------
+    options
+        Options of the command line that chose the data, which a run of one of its cases needs again.
+
     Attributes
     ----------
     started, finished
@@ -99,7 +105,8 @@ class Summary:
         All settled cases, without the arrays.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        self.options = tuple(options)
         self.started: SuiteStarted | None = None
         self.finished: SuiteFinished | None = None
         self.identities: dict[str, ImplementationStarted] = {}
@@ -123,6 +130,10 @@ class Summary:
     def of(self, implementation: str) -> list[CaseFinished]:
         """Return the results of one implementation."""
         return [result for result in self.results if result.implementation == implementation]
+
+    def paths(self, implementation: str) -> Counter[str]:
+        """Return how many cases of an implementation took each code path that it names."""
+        return Counter(path for result in self.of(implementation) for path in result.paths)
 
     def rows(self, implementation: str) -> dict[str, Row]:
         """Return the figures of one implementation by topic."""
@@ -162,6 +173,10 @@ class Summary:
             if result.status == status and result.expectation is not None:
                 found.setdefault(result.expectation, []).append(result)
         return found
+
+    def unjudged(self) -> list[str]:
+        """Return the implementations that ran to the end without a verdict on any case."""
+        return [name for name, end in self.endings.items() if not end.problem and not judged(end.totals)]
 
     def declined(self, implementation: str) -> Counter[str]:
         """Return how often an implementation declined for each reason; one case can have several."""

@@ -12,7 +12,7 @@ WRONG = "else h), np.where(now, new, h)"
 
 
 def parity(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gruspec.cli", "parity", "numpy", "slow_gru:backend", "--random", "30"]
+    command = [sys.executable, "-m", "gruspec", "parity", "numpy", "slow_gru:backend", "--random", "30"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -32,7 +32,7 @@ def test_wrong_gru_disagrees(tmp_path: Path) -> None:
 
 
 def test_golden_selection_is_refused() -> None:
-    command = [sys.executable, "-m", "gruspec.cli", "parity", "numpy", "--random", "3", "--topic", "basic"]
+    command = [sys.executable, "-m", "gruspec", "parity", "numpy", "--random", "3", "--topic", "basic"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "leave out --topic" in done.stderr

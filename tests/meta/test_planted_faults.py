@@ -84,7 +84,7 @@ def plant(copied: Path, fault: Fault) -> None:
 
 def check(copied: Path, *options: str) -> tuple[int, str]:
     """Return the exit code of ``gruspec check`` on a copy, and its report as one line."""
-    command = [sys.executable, "-m", "gruspec.cli", "check", f"{copied.name}:backend", *options]
+    command = [sys.executable, "-m", "gruspec", "check", f"{copied.name}:backend", *options]
     done = subprocess.run(command, cwd=copied.parent, capture_output=True, text=True, check=False)
     return done.returncode, " ".join(done.stdout.split())
 

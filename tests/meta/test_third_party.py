@@ -11,7 +11,7 @@ ADAPTER = Path(__file__).parents[1] / "third_party" / "slow_gru.py"
 
 
 def check(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gruspec.cli", "check", f"{ADAPTER.stem}:backend", *options]
+    command = [sys.executable, "-m", "gruspec", "check", f"{ADAPTER.stem}:backend", *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

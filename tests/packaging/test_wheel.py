@@ -163,7 +163,7 @@ def test_what_runs_is_the_wheel(python: Path, tmp_path: Path) -> None:
 
 
 def test_the_wheel_judges_numpy(python: Path, tmp_path: Path) -> None:
-    assert "conforms" in run(python, tmp_path, "-m", "gruspec.cli", "check", "numpy")
+    assert "conforms" in run(python, tmp_path, "-m", "gruspec", "check", "numpy")
 
 
 def test_the_console_script_lists_what_is_registered(python: Path, tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ The layer of all of them returns its last inputs, which needs no arithmetic: ``u
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,6 +81,38 @@ def miss(_: Any) -> None:
 
 def quit_python(_: Any) -> None:
     raise SystemExit(4)
+
+
+def garble() -> None:
+    """Write to every pipe that a worker has, as a library might that prints to all of them."""
+    for number in range(3, 20):
+        with contextlib.suppress(OSError):
+            os.write(number, b"Epoch 1/13: loss nan")
+
+
+def garble_and_wait(_: Any) -> None:
+    garble()
+    time.sleep(600)
+
+
+def start_another(last: Any) -> Output:
+    """Leave a process behind that holds the file named by the environment open."""
+    with Path(os.environ["SAMPLE_HELD"]).open("w", encoding="utf-8") as held:
+        held.write("held")
+        held.flush()
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdout=held)
+    return Output(last, last)
+
+
+def start_another_and_wait(last: Any) -> None:
+    start_another(last)
+    time.sleep(600)
+
+
+def reuse(last: Any, *, kept: dict[str, Any] = {}) -> Output:  # noqa: B006  kept from call to call
+    buffer = kept.setdefault(last.dtype.name, last.copy())
+    buffer[...] = last
+    return Output(buffer, buffer)
 
 
 def die_at_once() -> Sample:
@@ -221,3 +256,86 @@ def noisy() -> Sample:
 
 def versionless() -> Versionless:
     return Versionless()
+
+
+def half_only() -> Sample:
+    return Sample(kind="native", dtypes=("float16",))
+
+
+def garbling_at_once() -> Sample:
+    garble()
+    time.sleep(600)
+    return Sample()
+
+
+def garbling() -> Sample:
+    return Sample(garble_and_wait)
+
+
+def leaving_another() -> Sample:
+    return Sample(start_another)
+
+
+def leaving_another_and_hanging() -> Sample:
+    return Sample(start_another_and_wait)
+
+
+def reusing() -> Sample:
+    return Sample(reuse)
+
+
+class Undeclared(Sample):
+    """Cannot say what it can do."""
+
+    def capabilities(self) -> Capabilities:
+        raise RuntimeError("what can I do?")
+
+
+class Misdeclared(Sample):
+    """Says it in its own words."""
+
+    def capabilities(self) -> Any:
+        return {"summary": "everything"}
+
+
+def undeclared() -> Undeclared:
+    return Undeclared()
+
+
+def misdeclared() -> Misdeclared:
+    return Misdeclared()
+
+
+def impossible() -> Sample:
+    return Sample(mask="ragged")
+
+
+def deep() -> Sample:
+    return Sample(modules=("nomod.sub",))
+
+
+def smiling() -> Sample:
+    return Sample(smile)
+
+
+def smile(_: Any) -> None:
+    raise RuntimeError(":smile: [bold]é")
+
+
+class Choosing(Echo):
+    """A layer that says which code path each call took."""
+
+    path: str | None = None
+
+    def __call__(self, inputs: Any, **rest: Any) -> Any:
+        self.path = "long" if inputs.shape[1] > 1 else "short"
+        return super().__call__(inputs, **rest)
+
+
+class ChoosingSample(Sample):
+    def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str) -> Echo:
+        return Choosing(spec, self.behaviour)
+
+
+def choosing() -> ChoosingSample:
+    return ChoosingSample()

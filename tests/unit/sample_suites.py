@@ -8,13 +8,15 @@ import numpy as np
 
 from gruspec import GRUSpec
 from gruspec.backend import Registration
-from gruspec.cases import Call, Case, Expected, ResetStates
+from gruspec.cases import Call, Case, Expected, Flag, ResetStates, write_manifest, write_topic
 from gruspec.conformance import Event, Expectations, Header, Implementation, Plan, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 UNITS = 2
+FLAGS = {"Odd": Flag("Odd", catches="superstition", effect="users in room 13 see other results")}
 HEADER = Header(version="test", spec_version="1", sha256="0" * 64)
 
 
@@ -72,3 +74,16 @@ def play(cases: Sequence[Case], *names: str, timeout: float = 60.0, **plan: Any)
 
 def expecting(name: str, *entries: Any) -> dict[str, Expectations]:
     return {name: Expectations(entries, source=f"{name}.toml")}
+
+
+def write_golden(root: Path, cases: Sequence[Case]) -> Path:
+    counts: dict[str, int] = {}
+    files = []
+    for topic in dict.fromkeys(found.topic for found in cases):
+        chosen = [found for found in cases if found.topic == topic]
+        counts[topic] = len(chosen)
+        write_topic(root, topic, "a topic", FLAGS, chosen)
+        files += [f"cases/{topic}.json", f"tensors/{topic}.safetensors"]
+    versions = {"suite_version": "9.9", "spec_version": "1.0", "generator": {}, "tools": {}}
+    write_manifest(root, versions, counts, files)
+    return root

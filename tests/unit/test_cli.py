@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from safetensors.numpy import load_file, save_file
-from sample_suites import case, refused_call, suite
+from sample_suites import case, refused_call, suite, write_golden
 
 from gruspec.backend import Registry
-from gruspec.cases import Flag, write_manifest, write_topic
 from gruspec.cli import main
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from gruspec.cases import Case
+from gruspec.report import console
 
 COMMANDS = ("check", "generate", "list", "parity")
 HERE = Path(__file__).parent
-FLAGS = {"Odd": Flag("Odd", catches="superstition", effect="users in room 13 see other results")}
 
 COUNTS = {
     "type": "object",
@@ -67,6 +63,7 @@ RESULT = {
         "error_in_ulp": NUMBER,
         "worst": {"anyOf": [WORST, {"type": "null"}]},
         "seconds": {"type": "number"},
+        "paths": {"type": "array", "items": {"type": "string"}},
     },
     "additionalProperties": False,
 }
@@ -107,23 +104,11 @@ REPORT = {
         "left_out": {"type": "object"},
         "implementations": {"type": "array", "items": IMPLEMENTATION},
         "pairs": {"type": "array"},
+        "failures": {"type": "array"},
     },
     "required": ["format", "suite", "machine", "exit_code", "totals", "implementations", "left_out"],
     "additionalProperties": False,
 }
-
-
-def write_golden(root: Path, cases: Sequence[Case]) -> Path:
-    counts: dict[str, int] = {}
-    files = []
-    for topic in dict.fromkeys(found.topic for found in cases):
-        chosen = [found for found in cases if found.topic == topic]
-        counts[topic] = len(chosen)
-        write_topic(root, topic, "a topic", FLAGS, chosen)
-        files += [f"cases/{topic}.json", f"tensors/{topic}.safetensors"]
-    versions = {"suite_version": "9.9", "spec_version": "1.0", "generator": {}, "tools": {}}
-    write_manifest(root, versions, counts, files)
-    return root
 
 
 @pytest.fixture
@@ -422,7 +407,37 @@ def test_parity(golden: Path) -> None:
     assert len(document["pairs"]) == 4
     assert document["exit_code"] == 1
     assert gruspec("parity", "sample_backends:echo", "sample_backends:native", "--golden", golden).exit_code == 0
-    assert gruspec("parity", "sample_backends:leaving", "sample_backends:echo", "--golden", golden).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("raising", "RuntimeError: kernel not found"), ("leaving", "exit code 3")]
+)
+def test_parity_counts_failures(golden: Path, name: str, message: str) -> None:
+    arguments = ("parity", f"sample_backends:{name}", "sample_backends:echo", "--golden", golden)
+    result = gruspec(*arguments)
+    assert result.exit_code == 1
+    text = " ".join(result.stdout.split())
+    assert f"sample_backends:{name} failed 4 cases: " in text
+    assert message in text
+    document = json.loads(gruspec(*arguments, "--json").stdout)
+    jsonschema.validate(document, REPORT)
+    assert [(found["implementation"], found["cases"]) for found in document["failures"]] == [
+        (f"sample_backends:{name}", 4)
+    ]
+
+
+def test_parity_names_pairs_that_nothing_was_compared_of(golden: Path) -> None:
+    arguments = ("parity", "sample_backends:half_only", "sample_backends:echo", "--golden", golden)
+    result = gruspec(*arguments)
+    assert result.exit_code == 0
+    table, _, rest = " ".join(result.stdout.split()).partition("not compared: ")
+    assert "sample_backends:echo float32 and sample_backends:half_only float32" in rest
+    assert "half_only" not in table.partition("difference/bound")[2]
+
+
+def test_parity_of_nothing_is_no_agreement(golden: Path) -> None:
+    result = gruspec("parity", "sample_backends:echo", "--dtype", "float32", "--golden", golden)
+    assert (result.exit_code, "nothing was compared" in result.stdout) == (3, True)
 
 
 @pytest.fixture
@@ -449,6 +464,7 @@ def test_generate_writes_and_checks(definition: dict[str, bytes], tmp_path: Path
     assert gruspec("generate", "--check", "--golden", output).exit_code == 0
     definition["cases/a.json"] = b"[1]"
     definition["cases/b.json"] = b"[2]"
+    definition["manifest.json"] = b'{"files": {"cases/a.json": {}, "cases/b.json": {}}}'
     result = gruspec("generate", "--check", "--golden", output)
     assert result.exit_code == 1
     assert "a.json: differs" in result.stdout
@@ -467,7 +483,15 @@ def test_generate_replaces_golden_data_only_by_force(definition: dict[str, bytes
     assert found == {"manifest.json", "cases/c.json", "notes.txt"}
 
 
-@pytest.mark.parametrize("arguments", [[], ["--check", "--output", "somewhere"]])
+def test_generate_says_what_is_missing_before_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gruspec.cli.generate.find_spec", lambda _: None)
+    for arguments in (["--check"], ["--output", tmp_path / "new"]):
+        result = gruspec("generate", *arguments)
+        assert result.exit_code == 3
+        assert result.stderr == ("gruspec: generate needs flint (python-flint); pip install 'gruspec[reference]'\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check", "--output", "somewhere"], ["--check", "--force"]])
 def test_generate_wants_one_of_two(arguments: list[str]) -> None:
     assert gruspec("generate", *arguments).exit_code == 2
 
@@ -477,7 +501,99 @@ def test_third_party_implementation_from_the_current_folder(golden: Path, tmp_pa
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "adapter.py").write_text((HERE / "sample_backends.py").read_text(encoding="utf-8"), encoding="utf-8")
-    command = [sys.executable, "-m", "gruspec.cli", "check", "mypkg.adapter:echo", "--golden", str(golden)]
+    command = [sys.executable, "-m", "gruspec", "check", "mypkg.adapter:echo", "--golden", str(golden)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "conforms: 10 pass" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["sample_backends:half_only"], ["--results", "{}", "--dtype", "float32"]])
+def test_check_of_nothing_has_no_verdict(golden: Path, tmp_path: Path, arguments: list[str]) -> None:
+    path = tmp_path / "half_only.safetensors"
+    save_file({}, path)
+    result = gruspec("check", "--golden", golden, *(argument.format(path) for argument in arguments))
+    assert result.exit_code == 3
+    assert "half_only: nothing was judged" in result.stdout
+    assert "no verdict: nothing was judged: " in result.stdout
+
+
+def test_check_names_an_implementation_of_which_nothing_was_judged(golden: Path) -> None:
+    result = gruspec("check", "sample_backends:half_only", "sample_backends:echo", "--golden", golden)
+    assert result.exit_code == 0
+    assert "sample_backends:half_only: nothing was judged" in result.stdout
+    assert "conforms: 10 pass" in result.stdout
+
+
+def test_results_are_not_computed_where_they_cannot_be_saved(golden: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "results"
+    result = gruspec("check", "sample_backends:echo", "--golden", golden, "--save-results", folder)
+    assert result.exit_code == 2
+    assert f"gruspec: {folder}: results cannot be written here" in result.stderr
+    assert result.stdout == ""
+
+
+def test_results_that_cannot_be_read_are_named(golden: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"no tensors")
+    result = gruspec("check", "--results", path, "--dtype", "float32", "--golden", golden)
+    assert (result.exit_code, str(path) in result.stderr) == (3, True)
+    result = gruspec("check", "--results", ".", "--dtype", "float32", "--golden", golden)
+    assert (result.exit_code, "gruspec: .: a folder" in result.stderr) == (2, True)
+
+
+def test_expectations_that_cannot_be_read_are_a_usage_error(golden: Path, tmp_path: Path) -> None:
+    path = tmp_path / "sample_backends.echo.toml"
+    path.mkdir()
+    result = gruspec("check", "sample_backends:echo", "--golden", golden, "--expectations", tmp_path)
+    assert (result.exit_code, f"gruspec: {path}: cannot be read" in result.stderr) == (2, True)
+
+
+def test_unexpected_error_is_no_verdict(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("thirteen")
+
+    monkeypatch.setattr("gruspec.cli.check._run", fail)
+    result = gruspec("check", "sample_backends:echo", "--golden", golden)
+    assert result.exit_code == 3
+    assert "gruspec: unexpected error: ZeroDivisionError: thirteen" in result.stderr
+    assert "Traceback" in result.stderr
+    assert "please report it" in result.stderr
+
+
+def test_next_command_judges_by_the_same_data(golden: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "what is expected"
+    folder.mkdir()
+    result = gruspec("check", "sample_backends:wrong", "--golden", golden, "--expectations", folder)
+    line = next(line for line in result.stdout.splitlines() if line.startswith("  next: gruspec "))
+    arguments = shlex.split(line.removeprefix("  next: gruspec "))
+    assert arguments[-4:] == ["--golden", str(golden), "--expectations", str(folder)]
+    assert gruspec(*arguments).exit_code == 1
+
+
+def test_only_flags_that_all_failing_cases_share_are_explained(golden: Path) -> None:
+    write_golden(golden, [case("a", first=13.0, flags=("Odd",)), case("b", first=13.0)])
+    result = gruspec("check", "sample_backends:wrong", "--golden", golden)
+    assert result.exit_code == 1
+    assert "superstition" not in result.stdout
+
+
+def test_messages_are_printed_as_they_are_in_every_encoding(golden: Path) -> None:
+    command = [sys.executable, "-m", "gruspec", "check", "sample_backends:smiling", "--golden", str(golden)]
+    surroundings = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=HERE, env=surroundings, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "RuntimeError: :smile: [bold]\\xe9" in done.stdout
+
+
+def test_tables_show_names_as_they_are() -> None:
+    out = console.console()
+    with out.capture() as captured:
+        out.print(":smile: [bold]name")
+    assert captured.get() == ":smile: [bold]name\n"
+
+
+def test_help_says_in_which_dtypes_the_shipped_data_is_judged() -> None:
+    for command in ("check", "parity"):
+        text = " ".join(gruspec(command, "--help").stdout.split())
+        assert "The shipped data is judged in these two only." in text

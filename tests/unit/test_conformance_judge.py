@@ -114,6 +114,13 @@ def test_exception_outside_the_claim_is_unsupported() -> None:
     assert "KeyError" in found.message
 
 
+def test_reply_that_leaves_operations_out_is_an_error() -> None:
+    for steps in ((), (RETURNED,)):
+        found = verdict(case(spec=GRUSpec(units=UNITS, use_bias=False)), COMPLETE, *steps)
+        assert (found.status, found.message) == ("error", f"the process answered {len(steps)} of 2 operations")
+    assert verdict(case(), NATIVE, RETURNED, RETURNED, RETURNED).status == "error"
+
+
 def test_crash_is_an_error() -> None:
     found = judge(case(), Reply(crash="killed by SIGSEGV"), COMPLETE, dtype="float32", device="cpu")
     assert found.status == "error"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sample_suites import UNITS, case, expecting, play, suite
 
 from gruspec.cases import Call, Case, Expected
-from gruspec.conformance import CaseFinished, Comparison, Expectation, Status, compare, judge_array
+from gruspec.conformance import CaseFinished, Comparison, Expectation, Failure, Status, compare, failures, judge_array
 
 SHAPE = (2, UNITS)
 
@@ -162,6 +162,19 @@ def test_two_at_the_limit_of_the_verdict_agree() -> None:
     found = two(which, above, below, ("float64", "float64"))
     assert not found.disagreements
     assert found.worst > 0.7
+
+
+def test_failures_without_results_are_counted() -> None:
+    which, other = unknown(), unknown(name="other")
+    results = [
+        result(which, "a", "float32", None, "error"),
+        result(other, "a", "float32", None, "fail"),
+        result(which, "b", "float32", None, "xfail"),
+        result(which, "c", "float32", None, "unsupported"),
+        result(which, "d", "float32", np.ones(SHAPE), "fail"),
+    ]
+    results[0] = dataclasses.replace(results[0], message="killed")
+    assert failures(results, [which, other]) == [Failure("a", 2, "killed")]
 
 
 def test_parity_of_a_run() -> None:

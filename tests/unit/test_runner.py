@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +24,7 @@ from sample_suites import (
     refused_layer,
     refused_reset,
     suite,
+    write_golden,
 )
 
 from gruspec.backend import Registration
@@ -37,12 +42,15 @@ from gruspec.conformance import (
     run,
 )
 from gruspec.conformance.implementation import MOST_DEATHS
-from gruspec.conformance.process import environment
+from gruspec.conformance.process import Process, environment
 from gruspec.conformance.replies import case_message
 from gruspec.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gruspec.conformance.implementation import Identity
+    from gruspec.conformance.replies import Reply
 
 
 def finished(events: Sequence[Event]) -> list[CaseFinished]:
@@ -272,6 +280,135 @@ def test_nothing_to_run_is_a_usage_error() -> None:
         play([case()], "echo", dtypes=("float16",))
 
 
+def test_run_in_which_nothing_is_judged_has_no_verdict() -> None:
+    events = play(suite(), "half_only")
+    assert ending(events).totals["unsupported"] == 8
+    assert ending(events).exit_code == 3
+    assert ending(play(suite(), "half_only", "echo")).exit_code == 0
+
+
+class Defective:
+    """An implementation whose driver has a defect."""
+
+    name = "defective"
+    restarts = 0
+
+    def open(self) -> Identity:
+        raise ZeroDivisionError("thirteen")
+
+    def perform(self, case: Case, dtypes: Sequence[str]) -> Iterator[tuple[str, Reply | None]]:
+        raise NotImplementedError
+
+    def close(self, *, at_once: bool = False) -> None:
+        pass
+
+
+def test_unexpected_error_is_a_problem_of_one_implementation() -> None:
+    events = list(run(Plan(cases=suite(), header=HEADER), [Defective(), implementation("echo")]))
+    problems = {event.implementation: event.problem for event in events if isinstance(event, ImplementationFinished)}
+    assert problems["defective"].startswith("defective: unexpected error")
+    assert "ZeroDivisionError: thirteen" in problems["defective"]
+    assert problems["echo"] == ""
+    assert (ending(events).exit_code, ending(events).totals["pass"]) == (3, 8)
+
+
+def test_outputs_are_kept_as_they_were_returned() -> None:
+    calls = []
+    for factor in (1, 2):
+        inputs = np.arange(1.0, 13.0).reshape(2, 3, 2) * factor
+        inputs[0, 0, 0] = 13
+        calls.append(Call(inputs, expected=expected(inputs)))
+    events = play([case("twice", calls=tuple(calls))], "reusing")
+    assert [event.status for event in finished(events)] == ["pass", "pass"]
+
+
+def test_files_of_the_current_folder_shadow_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "json.py").write_text("raise RuntimeError('shadow')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert ending(play(suite()[:1], "echo")).totals["pass"] == 2
+
+
+def test_process_that_garbles_the_protocol_is_found_out_at_once() -> None:
+    begin = time.monotonic()
+    assert "ended while loading: it sent what is no message: it begins with b'Epoc'" in problem(
+        play(suite(), "garbling_at_once")
+    )
+    events = play(suite(), "garbling", dtypes=("float32",))
+    assert statuses(events) == {"before": ["pass"], "thirteen": ["error"], "after": ["pass"], "last": ["pass"]}
+    assert "it sent what is no message" in next(event.message for event in finished(events) if event.status == "error")
+    assert time.monotonic() - begin < 10
+
+
+def test_writing_to_a_process_that_is_gone_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EINVAL, "as on Windows")
+
+    process = Process()
+    monkeypatch.setattr("gruspec.conformance.process.write_frame", fail)
+    process.send({"kind": "case"})
+    process.close()
+    process.discard_log()
+
+
+@pytest.fixture
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], bool]]:
+    """Whether a process that a sample started still holds a pipe open."""
+    if os.name != "posix":
+        pytest.skip("process groups are those of POSIX")
+    path = tmp_path / "held"
+    os.mkfifo(path)
+    monkeypatch.setenv("SAMPLE_HELD", str(path))
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def is_held() -> bool:
+        try:
+            return os.read(pipe, 100) != b""
+        except BlockingIOError:
+            return True
+
+    yield is_held
+    os.close(pipe)
+
+
+def released(held: Callable[[], bool]) -> bool:
+    """Wait for the end of processes that were killed."""
+    assert held(), "no process was started"
+    deadline = time.monotonic() + 5
+    while held() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not held()
+
+
+def test_processes_that_an_implementation_leaves_behind_are_ended(held: Callable[[], bool]) -> None:
+    assert ending(play(suite(), "leaving_another", dtypes=("float32",))).totals["pass"] == 4
+    assert released(held)
+
+
+def test_processes_of_a_case_that_never_ends_are_ended(held: Callable[[], bool]) -> None:
+    events = play([case("thirteen", first=13.0)], "leaving_another_and_hanging", timeout=3.0, dtypes=("float32",))
+    assert statuses(events) == {"thirteen": ["error"]}
+    assert released(held)
+
+
+def test_command_that_is_terminated_ends_its_processes(held: Callable[[], bool], tmp_path: Path) -> None:
+    golden = write_golden(tmp_path / "golden", [case("thirteen", first=13.0)])
+    arguments = ["check", "sample_backends:leaving_another_and_hanging", "--golden", str(golden)]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "gruspec", *arguments],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not held() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    command.terminate()
+    _, errors = command.communicate(timeout=30)
+    assert (command.returncode, "gruspec: interrupted" in errors) == (130, True)
+    assert not held()
+
+
 def test_noise_does_not_disturb_the_protocol() -> None:
     assert ending(play(suite(), "noisy")).totals["pass"] == 8
 
@@ -294,7 +431,7 @@ def test_abandoned_run_stops_its_processes() -> None:
         if isinstance(event, CaseStarted) and event.id == "echo/thirteen":
             break
     begin = time.monotonic()
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert time.monotonic() - begin < 5
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("gruspec")]
 
@@ -321,3 +458,8 @@ def test_overhead_of_a_case_is_small() -> None:
     begin = time.monotonic()
     play(cases, "echo")
     assert time.monotonic() - begin < 0.004 * 2 * len(cases) + 2.0
+
+
+def test_code_path_of_a_layer_is_recorded() -> None:
+    assert {event.paths for event in finished(play(suite()[:1], "choosing"))} == {("long",)}
+    assert {event.paths for event in finished(play(suite()[:1], "echo"))} == {()}
