@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from gruspec import Suite
 from gruspec.backend import GROUP, Backend, Capabilities, Registry
+from gruspec.conformance import Expectations
 from gruspec.errors import NotStatefulError, SpecError, Unsupported
 from gruspec.reference import evaluate
 from gruspec.spec import ACTIVATIONS, GRUSpec, weight_shapes
@@ -125,8 +127,16 @@ def test_adapter_refuses_what_it_cannot_do(slow_gru: Backend) -> None:
 
 
 def test_entry_point_of_the_guide_is_in_the_group() -> None:
-    (block,) = blocks("toml")
+    block, _ = blocks("toml")
     assert tomllib.loads(block)["project"]["entry-points"] == {GROUP: {"slow-gru": "mypkg.adapter:backend"}}
+
+
+def test_expectation_of_the_guide_can_be_read(tmp_path: Path) -> None:
+    _, block = blocks("toml")
+    path = tmp_path / "mypkg.adapter.backend.toml"
+    path.write_text(block, encoding="utf-8")
+    (entry,) = Expectations.load(path).entries
+    assert entry.flag in Suite.load().flags
 
 
 def test_guide_names_every_capability() -> None:
