@@ -8,7 +8,15 @@ layer. Nothing here imports a framework, and importing this package does not imp
 from gruspec.backend.capabilities import DEVICES, DTYPES, Capabilities
 from gruspec.backend.dropout import refuse_dropout
 from gruspec.backend.masks import MASKS, batch_major_mask, lengths_from_mask, mask_kind
-from gruspec.backend.protocol import Backend, Layer, Output, Weights
+from gruspec.backend.protocol import (
+    Backend,
+    DifferentiableLayer,
+    Differentiated,
+    Layer,
+    Output,
+    RegularizingBackend,
+    Weights,
+)
 from gruspec.backend.registry import GROUP, Registration, Registry
 
 __all__ = [
@@ -18,10 +26,13 @@ __all__ = [
     "MASKS",
     "Backend",
     "Capabilities",
+    "DifferentiableLayer",
+    "Differentiated",
     "Layer",
     "Output",
     "Registration",
     "Registry",
+    "RegularizingBackend",
     "Weights",
     "batch_major_mask",
     "lengths_from_mask",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gruspec.backend.masks import MASKS, batch_major_mask, mask_kind
 from gruspec.errors import SpecError, Unsupported, listed
-from gruspec.spec import ACTIVATIONS
+from gruspec.spec import ACTIVATIONS, acting_dropout, check_rates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +65,12 @@ class Capabilities:
         The most general kind of mask, from :data:`gruspec.backend.MASKS`.
     initial_state
         Whether a call may state one.
+    dropout
+        Whether a call in training takes dropout masks.
+    gradients
+        Whether layers have :meth:`~gruspec.backend.DifferentiableLayer.vjp`.
+    losses
+        Whether layers take regularizers and report their losses, as only those do that are the reference layer.
     empty
         Which of ``"timesteps"`` and ``"batch"`` may be zero.
     subnormals
@@ -84,12 +90,16 @@ class Capabilities:
     switches: tuple[str, ...] = _SWITCHES
     mask: Literal["none", "lengths", "any"] = "any"
     initial_state: bool = True
+    dropout: bool = True
+    gradients: bool = True
+    losses: bool = False
     empty: tuple[str, ...] = ("timesteps", "batch")
     subnormals: Literal["gradual", "flush"] = "gradual"
 
     def __post_init__(self) -> None:
-        single = {"kind": _KINDS, "mask": MASKS, "subnormals": _SUBNORMALS, "initial_state": _EITHER}
-        several = {
+        single: dict[str, tuple[object, ...]] = {"kind": _KINDS, "mask": MASKS, "subnormals": _SUBNORMALS}
+        single |= dict.fromkeys(("initial_state", "dropout", "gradients", "losses"), _EITHER)
+        several: dict[str, tuple[object, ...]] = {
             "dtypes": DTYPES,
             "devices": DEVICES,
             "reset_after": _EITHER,
@@ -134,6 +144,9 @@ class Capabilities:
         inputs: NDArray[Any],
         mask: NDArray[Any] | None,
         initial_state: NDArray[Any] | None,
+        *,
+        training: bool = False,
+        gradients: bool = False,
     ) -> list[str]:
         """Return why a call is outside the claim, one reason an item; empty if it is inside."""
         batch, timesteps = inputs.shape[:2][::-1] if spec.time_major else inputs.shape[:2]
@@ -143,6 +156,10 @@ class Capabilities:
             reasons.append(f"mask of kind {kind!r} (has {self.mask!r})")
         if initial_state is not None and not self.initial_state:
             reasons.append("initial_state")
+        if not self.dropout and acting_dropout(spec, training=training):
+            reasons.append("dropout in training")
+        if gradients and not self.gradients:
+            reasons.append("gradients")
         reasons += [
             f"zero {name}"
             for name, n in (("timesteps", timesteps), ("batch", batch))
@@ -167,13 +184,19 @@ class Capabilities:
         inputs: NDArray[Any],
         mask: NDArray[Any] | None,
         initial_state: NDArray[Any] | None,
+        *,
+        training: bool = False,
+        gradients: bool = False,
     ) -> None:
         """Refuse a call outside the claim; adapters call this first in a layer's call.
 
         Raises
         ------
+        SpecError
+            If a dropout rate is 1 in training.
         Unsupported
             With the reasons from :meth:`call_refusals`.
         """
-        if reasons := self.call_refusals(spec, inputs, mask, initial_state):
+        check_rates(spec, training=training)
+        if reasons := self.call_refusals(spec, inputs, mask, initial_state, training=training, gradients=gradients):
             raise Unsupported(*reasons)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gruspec.backend.capabilities import Capabilities
-    from gruspec.spec import GRUSpec
+    from gruspec.spec import GRUSpec, WeightSettings
 
 Weights: TypeAlias = "Mapping[str, NDArray[Any]]"
 """``kernel``, ``recurrent_kernel`` and, where the layer has one, ``bias``."""
@@ -21,10 +21,25 @@ class Output(NamedTuple):
 
     ``outputs`` is (B, u), or the sequence where ``return_sequences`` is set: (B, T, u), (T, B, u) under
     ``time_major``. ``state`` is (B, u) where ``return_state`` is set; elsewhere it may be None and is not judged.
+    ``losses`` (n,) is what regularizers add to a loss, where the layer was prepared with some: of the outputs, of the
+    state where it is returned, of kernel, recurrent kernel and bias, without those that have no regularizer [losses].
     """
 
     outputs: NDArray[Any]
     state: NDArray[Any] | None = None
+    losses: NDArray[Any] | None = None
+
+
+class Differentiated(NamedTuple):
+    """What a call returns and its vector-Jacobian products.
+
+    ``gradients`` has an array like each argument that the call was given, by name: ``inputs``, ``initial_state`` where
+    the call states one, ``kernel``, ``recurrent_kernel`` and, where the layer has one, ``bias``; all in the dtype of
+    the layer.
+    """
+
+    output: Output
+    gradients: Mapping[str, NDArray[Any]]
 
 
 class Layer(Protocol):
@@ -53,8 +68,11 @@ class Layer(Protocol):
             bool (B, T), or (T, B) under ``time_major``; True marks a timestep that counts.
         initial_state
             (B, u), in the layer's dtype.
-        training, dropout_masks
-            In training, ``{"inputs": (3, B, D) or (1, B, D), "recurrent": (3, B, u)}``, already scaled.
+        training
+            Whether dropout acts.
+        dropout_masks
+            ``{"inputs": (3, B, D) or (1, B, D), "recurrent": (3, B, u)}``, already scaled;
+            :func:`gruspec.spec.acting_masks` tells which of them act.
 
         Raises
         ------
@@ -65,6 +83,36 @@ class Layer(Protocol):
 
     def reset_states(self, states: NDArray[Any] | None = None) -> None:
         """Set the recorded state of a stateful layer to ``states`` (B, u), or to zeros."""
+        ...
+
+
+class DifferentiableLayer(Layer, Protocol):
+    """A layer that also computes gradients; what it adds is optional."""
+
+    def vjp(
+        self,
+        inputs: NDArray[Any],
+        *,
+        cotangents: Mapping[str, NDArray[Any]],
+        mask: NDArray[Any] | None = None,
+        initial_state: NDArray[Any] | None = None,
+        training: bool = False,
+        dropout_masks: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Differentiated:
+        """Run the layer as a call does, recorded state included, and pull cotangents back through this one call.
+
+        Parameters
+        ----------
+        inputs, mask, initial_state, training, dropout_masks
+            As for a call.
+        cotangents
+            ``outputs``, shaped like the outputs, and, where ``return_state`` is set, ``state`` (B, u).
+
+        Raises
+        ------
+        Unsupported
+            If this call is outside what the implementation can do.
+        """
         ...
 
 
@@ -103,5 +151,23 @@ class Backend(Protocol):
             If its framework is not installed.
         DeviceUnavailable
             If the device is not there. A request for CUDA never falls back to the CPU.
+        """
+        ...
+
+
+class RegularizingBackend(Backend, Protocol):
+    """An implementation that declares ``losses``: its layers take regularizers."""
+
+    def prepare(
+        self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str, settings: WeightSettings | None = None
+    ) -> Layer:
+        """Bind a layer as any implementation does.
+
+        Parameters
+        ----------
+        spec, weights, dtype, device
+            As for any implementation.
+        settings
+            With regularizers as configurations of ``L1L2``; given only where a case has some.
         """
         ...

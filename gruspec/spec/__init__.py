@@ -4,6 +4,7 @@ The normative text is ``docs/spec.md``; the ids in square brackets in messages a
 """
 
 from gruspec.spec.arguments import ACTIVATIONS, GRUSpec
+from gruspec.spec.dropout import DROPOUT_RATES, acting_dropout, acting_masks, check_rates, dropout_mask_shapes
 from gruspec.spec.initialization import WeightSettings
 from gruspec.spec.shapes import (
     GATES,
@@ -19,13 +20,18 @@ from gruspec.spec.shapes import (
 
 __all__ = [
     "ACTIVATIONS",
+    "DROPOUT_RATES",
     "GATES",
     "Dimensions",
     "GRUSpec",
     "WeightSettings",
+    "acting_dropout",
+    "acting_masks",
     "call_dimensions",
     "check_carry",
+    "check_rates",
     "check_reset",
+    "dropout_mask_shapes",
     "mask_shapes",
     "outputs_shape",
     "state_shape",
