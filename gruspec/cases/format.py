@@ -6,12 +6,13 @@ documents and leaves files to :mod:`gruspec.cases.files`.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gruspec.cases.model import Call, Case, Expected, Flag, Operation, ResetStates, operation_arrays
+from gruspec.cases.model import GRADIENTS, Call, Case, Expected, Flag, Operation, ResetStates, operation_arrays
 from gruspec.cases.soundness import defects
 from gruspec.errors import GruspecError, IntegrityError, listed
-from gruspec.spec import GRUSpec
+from gruspec.spec import GRUSpec, WeightSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 T = TypeVar("T")
 
-_CASE_KEYS = ("id", "clause", "flags", "result", "raises", "dtypes", "spec", "weights", "calls")
+_CASE_KEYS = ("id", "clause", "flags", "result", "raises", "dtypes", "spec", "weights", "settings", "calls")
 _CALL_KEYS = ("op", "inputs", "mask", "initial_state", "training", "dropout_masks", "raises", "expected")
 
 
@@ -39,6 +40,8 @@ def case_document(case: Case) -> Document:
     }
     if case.raises:
         document["raises"] = case.raises
+    if case.settings is not None:
+        document["settings"] = {name: value for name, value in asdict(case.settings).items() if value is not None}
     return document
 
 
@@ -52,12 +55,22 @@ def _operation_document(prefix: str, operation: Operation) -> Document:
         document["training"] = operation.training
         masks = operation.dropout_masks
         document["dropout_masks"] = None if masks is None else {name: keys[f"dropout_masks/{name}"] for name in masks}
-        document["expected"] = {
-            name: {part: keys[f"{name}/{part}"] for part in ("value", "kappa") if f"{name}/{part}" in keys}
-            for name in operation.expected
-        }
+        document["expected"] = _expected_document(operation, keys)
     if operation.raises:
         document["raises"] = operation.raises
+    return document
+
+
+def _expected_document(call: Call, keys: Mapping[str, str]) -> Document:
+    parts = {
+        name: {part: keys[f"{name}/{part}"] for part in ("value", "kappa") if f"{name}/{part}" in keys}
+        for name in call.expected
+    }
+    document: Document = {name: part for name, part in parts.items() if not name.startswith(GRADIENTS)}
+    if call.cotangents is not None:
+        cotangents = {name: keys[f"{GRADIENTS}cotangents/{name}"] for name in call.cotangents}
+        gradients = {name.removeprefix(GRADIENTS): part for name, part in parts.items() if name not in document}
+        document["gradients"] = {"cotangents": cotangents} | gradients
     return document
 
 
@@ -93,6 +106,7 @@ def read_case(topic: str, document: Mapping[str, Any], array: Callable[[str], ND
         _refuse_unknown(name, document, _CASE_KEYS)
         for key in ("flags", "dtypes", "calls"):
             _require_kind(name, key, document[key], list)
+        settings = document.get("settings")
         case = Case(
             id=document["id"],
             topic=topic,
@@ -104,6 +118,7 @@ def read_case(topic: str, document: Mapping[str, Any], array: Callable[[str], ND
             calls=tuple(_read_operation(name, operation, array) for operation in document["calls"]),
             result=document["result"],
             raises=document.get("raises"),
+            settings=None if settings is None else WeightSettings(**settings),
         )
     except KeyError as error:
         raise IntegrityError(f"{topic}: {name}: missing {error}") from error
@@ -125,16 +140,20 @@ def _read_operation(name: str, document: Mapping[str, Any], array: Callable[[str
         raise IntegrityError(f"{name}: op={document['op']!r}: expected 'call' or 'reset_states'")
     _refuse_unknown(name, document, _CALL_KEYS)
     _require_kind(name, "training", document["training"], bool)
-    masks = document["dropout_masks"]
+    masks, expected = document["dropout_masks"], dict(document["expected"])
+    gradients = dict(expected.pop("gradients", {}))
+    cotangents = gradients.pop("cotangents", None)
+    expected |= {f"{GRADIENTS}{name}": keys for name, keys in gradients.items()}
     return Call(
         inputs=array(document["inputs"]),
         mask=_optional(document["mask"], array),
         initial_state=_optional(document["initial_state"], array),
         training=document["training"],
         dropout_masks=None if masks is None else {part: array(key) for part, key in masks.items()},
+        cotangents=None if cotangents is None else {part: array(key) for part, key in cotangents.items()},
         expected={
             output: Expected(_optional(keys.get("value"), array), array(keys["kappa"]))
-            for output, keys in document["expected"].items()
+            for output, keys in expected.items()
         },
         raises=raises,
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gruspec.spec import GRUSpec
+    from gruspec.spec import GRUSpec, WeightSettings
 
 Floats: TypeAlias = "NDArray[np.float64]"
 Mask: TypeAlias = "NDArray[np.bool_]"
@@ -32,13 +32,19 @@ class Expected:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the layer. ``expected`` has ``outputs`` and ``state``; it is empty where ``raises`` is set."""
+    """One call of the layer.
+
+    ``cotangents`` has ``outputs`` and, where the state is returned, ``state``; with them the call is differentiated.
+    ``expected`` has ``outputs`` and ``state``, with cotangents also ``gradients/<argument>`` of :func:`gradient_names`,
+    and ``losses`` where the case has regularizers. It is empty where ``raises`` is set.
+    """
 
     inputs: Floats
     mask: Mask | None = None
     initial_state: Floats | None = None
     training: bool = False
     dropout_masks: Mapping[str, Floats] | None = None
+    cotangents: Mapping[str, Floats] | None = None
     expected: Mapping[str, Expected] = field(default_factory=dict)
     raises: str | None = None
 
@@ -52,6 +58,9 @@ class ResetStates:
 
 
 Operation: TypeAlias = Call | ResetStates
+
+GRADIENTS = "gradients/"
+"""Prefix of the names of gradients among what a call gives."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,8 @@ class Flag:
 class Case:
     """A layer, its weights, and the operations to perform in order.
 
-    ``weights`` are in the reference layer's layout; ``dtypes`` names the only dtypes in which the case is judged.
+    ``weights`` are in the reference layer's layout; ``dtypes`` names the only dtypes in which the case is judged;
+    ``settings`` has the regularizers of a case about losses.
     ``result`` is ``"invalid"`` where some operation, or the construction itself (``raises``), must be refused.
     """
 
@@ -81,6 +91,7 @@ class Case:
     calls: tuple[Operation, ...]
     result: Literal["valid", "invalid"] = "valid"
     raises: str | None = None
+    settings: WeightSettings | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return every array of the case by its name inside the case, in a fixed order."""
@@ -88,6 +99,14 @@ class Case:
         for i, call in enumerate(self.calls):
             found |= {f"{i}/{name}": array for name, array in operation_arrays(call).items()}
         return found
+
+
+def gradient_names(case: Case, call: Call) -> tuple[str, ...]:
+    """Return the names of the arguments that a call is differentiated by; none without cotangents."""
+    if call.cotangents is None:
+        return ()
+    state = () if call.initial_state is None else ("initial_state",)
+    return ("inputs", *state, *case.weights)
 
 
 def operation_arrays(operation: Operation) -> dict[str, NDArray[Any]]:
@@ -100,6 +119,7 @@ def operation_arrays(operation: Operation) -> dict[str, NDArray[Any]]:
         "initial_state": operation.initial_state,
     }
     named |= {f"dropout_masks/{name}": array for name, array in (operation.dropout_masks or {}).items()}
+    named |= {f"{GRADIENTS}cotangents/{name}": array for name, array in (operation.cotangents or {}).items()}
     for name, expected in operation.expected.items():
         named |= {f"{name}/value": expected.value, f"{name}/kappa": expected.kappa}
     return {name: array for name, array in named.items() if array is not None}

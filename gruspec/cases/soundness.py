@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gruspec.cases.model import Call
+from gruspec.cases.model import GRADIENTS, Call, gradient_names
 from gruspec.numerics import FORMATS
 from gruspec.spec.clauses import CLAUSES
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gruspec.cases.model import Case
 
-_OUTPUTS = {"outputs", "state"}
+_OUTPUTS = ("outputs", "state")
 
 
 def defects(case: Case) -> Iterator[str]:
@@ -32,12 +32,21 @@ def defects(case: Case) -> Iterator[str]:
     if case.raises is None:
         for i, call in enumerate(case.calls):
             if isinstance(call, Call) and case.result == "valid":
-                yield from (f"call {i}: {text}" for text in _call_defects(call))
+                yield from (f"call {i}: {text}" for text in _call_defects(case, call))
 
 
-def _call_defects(call: Call) -> Iterator[str]:
-    if set(call.expected) != _OUTPUTS:
-        yield f"expected: has {sorted(call.expected)}; needs {sorted(_OUTPUTS)}"
+def _call_defects(case: Case, call: Call) -> Iterator[str]:
+    losses = () if case.settings is None else ("losses",)
+    needed = {*_OUTPUTS, *losses, *(f"{GRADIENTS}{name}" for name in gradient_names(case, call))}
+    if set(call.expected) != needed:
+        yield f"expected: has {sorted(call.expected)}; needs {sorted(needed)}"
+    for name, cotangent in (call.cotangents or {}).items():
+        if name not in _OUTPUTS or (name == "state" and not case.spec.return_state):
+            yield f"cotangents: {name!r} is nothing that the call returns"
+        elif name in call.expected and cotangent.shape != call.expected[name].kappa.shape:
+            yield f"cotangents: {name} has shape {cotangent.shape}, expected {call.expected[name].kappa.shape}"
+    if call.cotangents is not None and "outputs" not in call.cotangents:
+        yield "cotangents: 'outputs' missing"
     for name, expected in call.expected.items():
         if expected.value is not None and expected.value.shape != expected.kappa.shape:
             yield f"{name}: value has shape {expected.value.shape}, kappa {expected.kappa.shape}"

@@ -96,10 +96,19 @@ def _is_whole(case: Case, reply: Reply) -> bool:
 def _outside(case: Case, capabilities: Capabilities, dtype: str, device: str) -> list[str]:
     """Return why the case lies outside what is declared; empty if it lies inside."""
     reasons = capabilities.refusals(case.spec, dtype=dtype, device=device)
+    if case.settings is not None and not capabilities.losses:
+        reasons.append("losses")
     for call in case.calls:
         if isinstance(call, Call) and call.inputs.ndim == 3 and (call.mask is None or call.mask.ndim in {2, 3}):
             mask = call.mask[..., 0] if call.mask is not None and call.mask.ndim == 3 else call.mask
-            reasons += capabilities.call_refusals(case.spec, call.inputs, mask, call.initial_state)
+            reasons += capabilities.call_refusals(
+                case.spec,
+                call.inputs,
+                mask,
+                call.initial_state,
+                training=call.training,
+                gradients=call.cotangents is not None,
+            )
     return list(dict.fromkeys(reasons))
 
 

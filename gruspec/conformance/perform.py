@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import traceback
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from gruspec.cases.model import GRADIENTS
 from gruspec.conformance.arrays import STORABLE, dtype_of
 from gruspec.conformance.replies import Reply, Step
 from gruspec.errors import DeviceUnavailable, MissingDependency, Unsupported
-from gruspec.spec import GRUSpec
+from gruspec.spec import GRUSpec, WeightSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from gruspec.backend import Backend, Layer
+    from gruspec.backend import Backend, Layer, RegularizingBackend
     from gruspec.conformance.wire import Frame
 
-OUTPUTS = ("outputs", "state")
+OUTPUTS = ("outputs", "state", "losses")
 
 
 def perform(backend: Backend, request: Frame, *, dtype: str, device: str) -> Reply:
@@ -56,7 +57,7 @@ def perform(backend: Backend, request: Frame, *, dtype: str, device: str) -> Rep
     outputs: dict[str, NDArray[Any]] = {}
     begin = perf_counter()
     try:
-        layer = backend.prepare(spec, weights, dtype=dtype, device=device)
+        layer = _prepare(backend, request, spec, weights, dtype=dtype, device=device)
     except Exception as error:  # noqa: BLE001  any exception is an answer of the implementation
         return Reply((_failure(error),), seconds=perf_counter() - begin)
     steps, paths = [Step("returned")], dict[str, None]()
@@ -88,25 +89,46 @@ def _operate(
     if operation["op"] == "reset_states":
         layer.reset_states(given.get("states"))
         return Step("returned")
-    names = operation["dropout_masks"]
-    result = layer(
-        given["inputs"],
-        mask=given.get("mask"),
-        initial_state=given.get("initial_state"),
-        training=operation["training"],
-        dropout_masks=None if names is None else {name: given[f"dropout_masks/{name}"] for name in names},
-    )
+    masks, cotangents = (_named(given, operation, name) for name in ("dropout_masks", "cotangents"))
+    arguments: dict[str, Any] = {name: given.get(name) for name in ("mask", "initial_state")}
+    arguments |= {"training": operation["training"], "dropout_masks": masks}
+    if cotangents is None:
+        result, gradients = layer(given["inputs"], **arguments), {}
+    elif not hasattr(layer, "vjp"):
+        return Step("unsupported", ("gradients",))
+    else:
+        result, gradients = layer.vjp(given["inputs"], cotangents=cotangents, **arguments)
+    found = {name: getattr(result, name, None) for name in OUTPUTS}
+    if not (hasattr(result, "outputs") and hasattr(result, "state")):
+        return Step("returned", text=f"returned {type(result).__name__}, expected gruspec.backend.Output")
+    found |= {f"{GRADIENTS}{name}": array for name, array in gradients.items()}
     wrong = []
-    for name in OUTPUTS:
-        if not hasattr(result, name):
-            return Step("returned", text=f"returned {type(result).__name__}, expected gruspec.backend.Output")
-        array = getattr(result, name)
+    for name, array in found.items():
         if isinstance(array, np.ndarray) and array.dtype.name in STORABLE:
             outputs[f"{index}/{name}"] = np.array(array)
         elif array is not None:
-            found = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-            wrong.append(f"{name}: {found}, expected a NumPy array in the dtype of the layer")
+            kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+            wrong.append(f"{name}: {kind}, expected a NumPy array in the dtype of the layer")
     return Step("returned", text="; ".join(wrong))
+
+
+def _prepare(
+    backend: Backend, request: Frame, spec: GRUSpec, weights: Mapping[str, NDArray[Any]], *, dtype: str, device: str
+) -> Layer:
+    settings = request.header["settings"]
+    if settings is None:
+        return backend.prepare(spec, weights, dtype=dtype, device=device)
+    if not backend.capabilities().losses:
+        raise Unsupported("losses")
+    regularizing = cast("RegularizingBackend", backend)
+    return regularizing.prepare(spec, weights, dtype=dtype, device=device, settings=WeightSettings(**settings))
+
+
+def _named(
+    given: Mapping[str, NDArray[Any]], operation: Mapping[str, Any], name: str
+) -> dict[str, NDArray[Any]] | None:
+    names = operation[name]
+    return None if names is None else {key: given[f"{name}/{key}"] for key in names}
 
 
 def _failure(error: Exception) -> Step:

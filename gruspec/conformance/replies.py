@@ -86,6 +86,7 @@ def case_message(case: Case, dtypes: Sequence[str]) -> tuple[dict[str, Any], dic
         "dtypes": list(dtypes),
         "spec": case.spec.to_dict(),
         "weights": list(case.weights),
+        "settings": None if case.settings is None else asdict(case.settings),
         "operations": operations,
     }
     return header, arrays
@@ -94,15 +95,17 @@ def case_message(case: Case, dtypes: Sequence[str]) -> tuple[dict[str, Any], dic
 def _operation_message(operation: Operation) -> tuple[dict[str, Any], dict[str, NDArray[Any] | None]]:
     if isinstance(operation, ResetStates):
         return {"op": "reset_states"}, {"states": operation.states}
-    masks = operation.dropout_masks
+    masks, cotangents = operation.dropout_masks, operation.cotangents
     header = {
         "op": "call",
         "training": operation.training,
         "dropout_masks": None if masks is None else list(masks),
+        "cotangents": None if cotangents is None else list(cotangents),
     }
     arrays: dict[str, NDArray[Any] | None] = {
         "inputs": operation.inputs,
         "mask": operation.mask,
         "initial_state": operation.initial_state,
     }
-    return header, arrays | {f"dropout_masks/{name}": array for name, array in (masks or {}).items()}
+    arrays |= {f"dropout_masks/{name}": array for name, array in (masks or {}).items()}
+    return header, arrays | {f"cotangents/{name}": array for name, array in (cotangents or {}).items()}

@@ -1,7 +1,8 @@
 """Raw results as files, written by gruspec or by any other program.
 
 One safetensors file for each implementation and dtype, ``<implementation>.<dtype>.safetensors``, with one array for
-each output: ``<case id>/<call index>/<output name>``, where the name is ``outputs`` or ``state``.
+each output: ``<case id>/<call index>/<output name>``, where the name is ``outputs``, ``state``, ``losses``
+or ``gradients/<argument>``.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Results:
             more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
             raise UsageError(
                 f"{path}: {listed(unknown[:_SHOWN])}{more}: no call of any case has this output; "
-                "names are <case id>/<call index>/<outputs or state>"
+                "names are <case id>/<call index>/<outputs, state, losses or gradients/argument>"
             )
 
     def open(self) -> Identity:
@@ -152,5 +153,5 @@ def _keys(case: Case) -> list[str]:
         f"{case.id}/{index}/{name}"
         for index, operation in enumerate(case.calls)
         if isinstance(operation, Call)
-        for name in OUTPUTS
+        for name in operation.expected or OUTPUTS
     ]
