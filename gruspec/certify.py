@@ -21,13 +21,13 @@ from gruspec.reference.error_numbers import ErrorNumbers
 from gruspec.reference.ieee import PERMITTED_FORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from gruspec.cases import Case, Operation
     from gruspec.numerics import Format
-    from gruspec.reference import Result
+    from gruspec.reference import DifferentiableNumbers, Result
 
     Array = NDArray[Any]
 
@@ -55,7 +55,6 @@ def certify(case: Case) -> Case:
         If an element's rounding is undecided at the highest precision, if permitted forms disagree about NaN or
         infinities, if an element could not be judged, or if no dtype is left: draw the case again.
     """
-    _require_inference(case)
     kinds = _agreed_kinds(case)
     bounds, peak = _bounds(case)
     dtypes = _dtypes(case, peak)
@@ -63,7 +62,7 @@ def certify(case: Case) -> Case:
     calls: list[Operation] = []
     for i, operation in enumerate(case.calls):
         if isinstance(operation, Call):
-            expected = {name: _expected(values[i][name], bounds[i][name]) for name in ("outputs", "state")}
+            expected = {name: _expected(value, bounds[i][name]) for name, value in values[i].items()}
             calls.append(dataclasses.replace(operation, expected=expected))
         else:
             calls.append(operation)
@@ -75,7 +74,6 @@ def bounded(case: Case) -> Case:
 
     Unlike :func:`certify` this needs no ball arithmetic.
     """
-    _require_inference(case)
     bounds, peak = _bounds(case)
     calls = tuple(
         dataclasses.replace(
@@ -88,29 +86,13 @@ def bounded(case: Case) -> Case:
     return dataclasses.replace(case, calls=calls, dtypes=_dtypes(case, peak))
 
 
-def _require_inference(case: Case) -> None:
-    for call in case.calls:
-        if isinstance(call, Call) and (call.dropout_masks or (call.training and _drops(case))):
-            raise CertificationError(f"{case.id}: the definition has no dropout; training with it cannot be certified")
+def _run(case: Case, numbers: DifferentiableNumbers[Any]) -> Iterator[Result[Any] | None]:
+    return run_operations(numbers, case.spec, case.weights, case.calls, settings=case.settings)
 
 
-def _drops(case: Case) -> bool:
-    return bool(case.spec.dropout or case.spec.recurrent_dropout)
-
-
-def _arranged(
-    case: Case, results: Iterable[Result[Any] | None], element: Callable[[Any], Array]
-) -> list[dict[str, Array]]:
+def _arranged(results: Iterable[Result[Any] | None], element: Callable[[Any], Array]) -> list[dict[str, Array]]:
     """Turn results in some number system into plain arrays, laid out as the layer returns them."""
-    arranged: list[dict[str, Array]] = []
-    for result in results:
-        if result is None:
-            arranged.append({})
-            continue
-        steps = [element(step) for step in result.steps] if case.spec.return_sequences else []
-        outputs = result.stacked(case.spec, steps, element(result.last))
-        arranged.append({"outputs": outputs, "state": element(result.state)[:, 0]})
-    return arranged
+    return [{} if result is None else result.arranged(element) for result in results]
 
 
 def _bounds(case: Case) -> tuple[list[dict[str, Array]], float]:
@@ -123,9 +105,9 @@ def _bounds(case: Case) -> tuple[list[dict[str, Array]], float]:
     """
     precision = Precision(FORMATS["float32"], gradual=SUBNORMAL in case.flags)
     with np.errstate(invalid="ignore", over="ignore"):
-        results = list(run_operations(ErrorNumbers(precision), case.spec, case.weights, case.calls))
-        bounds = _arranged(case, results, lambda array: array.settled().error)
-        values = _arranged(case, results, lambda array: array.value)
+        results = list(_run(case, ErrorNumbers(precision)))
+        bounds = _arranged(results, lambda array: array.settled().error)
+        values = _arranged(results, lambda array: array.value)
     for bound, value in zip(bounds, values, strict=True):
         for name in bound:
             size = np.where(np.isnan(value[name]), 1.0, np.abs(value[name]))
@@ -151,11 +133,11 @@ def _agreed_kinds(case: Case) -> list[dict[str, Array]] | None:
     """
     if _is_finite(case):
         return None
-    forms = []
     with np.errstate(all="ignore"):
-        for numbers in PERMITTED_FORMS:
-            results = run_operations(numbers, case.spec, case.weights, case.calls)
-            forms.append(_arranged(case, results, lambda array: np.where(np.isfinite(array), 0.0, array)))
+        forms = [
+            _arranged(_run(case, numbers), lambda array: np.where(np.isfinite(array), 0.0, array))
+            for numbers in PERMITTED_FORMS
+        ]
     for other in forms[1:]:
         for one, another in zip(forms[0], other, strict=True):
             if any(not np.array_equal(one[name], another[name], equal_nan=True) for name in one):
@@ -170,8 +152,7 @@ def _values(case: Case, kinds: list[dict[str, Array]] | None) -> list[dict[str, 
 
     for bits in PRECISIONS:
         with ctx.workprec(bits):
-            results = run_operations(BallNumbers(), case.spec, case.weights, case.calls)
-            rounded = _arranged(case, results, _round_all)
+            rounded = _arranged(_run(case, BallNumbers()), _round_all)
         if kinds is not None:
             rounded = [
                 {name: np.where(kind[name] == 0, array, kind[name]) for name, array in values.items()}

@@ -7,6 +7,15 @@ worst rounding error of any conforming implementation. :func:`evaluate` is the f
 
 from gruspec.reference.definition import Definition, Sequence, split_weights
 from gruspec.reference.evaluation import Result, evaluate, run_operations
-from gruspec.reference.numbers import NumberSystem
+from gruspec.reference.numbers import DifferentiableNumbers, NumberSystem
 
-__all__ = ["Definition", "NumberSystem", "Result", "Sequence", "evaluate", "run_operations", "split_weights"]
+__all__ = [
+    "Definition",
+    "DifferentiableNumbers",
+    "NumberSystem",
+    "Result",
+    "Sequence",
+    "evaluate",
+    "run_operations",
+    "split_weights",
+]

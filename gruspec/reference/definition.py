@@ -10,7 +10,8 @@ block of weights (1, D, u), (1, u, u) or (1, 1, u): rows of a batch never mix.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
@@ -50,6 +51,43 @@ def split_weights(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]]) -> 
     }
 
 
+def join_weights(spec: GRUSpec, blocks: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Put blocks, as of gradients, together again as weights in the layout of the reference layer.
+
+    Parameters
+    ----------
+    spec
+        The layer.
+    blocks
+        Named as by :func:`split_weights`, without the first axis.
+    """
+
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([blocks[f"{name}_{gate}"] for gate in GATES], axis=-1)
+
+    weights = {"kernel": joined("kernel"), "recurrent_kernel": joined("recurrent_kernel")}
+    if spec.use_bias:
+        rows = ["bias", "recurrent_bias"] if spec.reset_after else ["bias"]
+        bias = np.concatenate([joined(name) for name in rows])
+        weights["bias"] = bias if spec.reset_after else bias[0]
+    return weights
+
+
+def split_masks(masks: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Cut dropout masks into one for each gate; a single mask for the inputs serves all gates [dropout-masks].
+
+    Returns
+    -------
+    dict
+        For each gate g of z, r, h: ``inputs_g`` (B, 1, D) and ``recurrent_g`` (B, 1, u), where given.
+    """
+    return {
+        f"{kind}_{gate}": array[min(i, len(array) - 1)][:, None]
+        for kind, array in masks.items()
+        for i, gate in enumerate(GATES)
+    }
+
+
 @dataclass(frozen=True)
 class Sequence(Generic[A]):
     """Outputs of a call in processing order, its last output and its final state, each (B, 1, u)."""
@@ -60,7 +98,7 @@ class Sequence(Generic[A]):
 
 
 class Definition(Generic[A]):
-    """A GRU bound to a specification, to weights and to a number system.
+    """A GRU bound to a specification, to weights, to the dropout masks of a call and to a number system.
 
     Parameters
     ----------
@@ -70,20 +108,39 @@ class Definition(Generic[A]):
         The layer's arguments.
     weights
         Blocks from :func:`split_weights`, lifted into the number system.
+    dropout_masks
+        Those that act, from :func:`split_masks`, lifted.
     """
 
-    def __init__(self, numbers: NumberSystem[A], spec: GRUSpec, weights: Mapping[str, A]) -> None:
+    def __init__(
+        self,
+        numbers: NumberSystem[A],
+        spec: GRUSpec,
+        weights: Mapping[str, A],
+        dropout_masks: Mapping[str, A] = MappingProxyType({}),
+    ) -> None:
         self.numbers = numbers
         self.spec = spec
         self.weights = weights
+        self.dropout_masks = dropout_masks
+
+    def dropped(self, kind: str, gate: str, values: A) -> A:
+        """Return inputs or a state as the product of a gate sees them [dropout-masks]."""
+        mask = self.dropout_masks.get(f"{kind}_{gate}")
+        if mask is None:
+            return values
+        masked: A = values * mask
+        return masked
 
     def projection(self, gate: str, inputs: A) -> A:
         """Return ``x W_g + b_g``."""
+        inputs = self.dropped("inputs", gate, inputs)
         projected: A = inputs @ self.weights[f"kernel_{gate}"] + self.weights[f"bias_{gate}"]
         return projected
 
     def recurrence(self, gate: str, state: A) -> A:
         """Return ``h U_g + b'_g``."""
+        state = self.dropped("recurrent", gate, state)
         projected: A = state @ self.weights[f"recurrent_kernel_{gate}"] + self.weights[f"recurrent_bias_{gate}"]
         return projected
 

@@ -23,7 +23,7 @@ pays for this.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -168,7 +168,7 @@ class ErrorArray:
 
     def __add__(self, other: ErrorArray) -> ErrorArray:
         """Add to the pending sum."""
-        a, b = self._as_sum(), other._as_sum()
+        a, b = self.as_sum(), other.as_sum()
         return ErrorArray(
             self.precision,
             self.value + other.value,
@@ -177,6 +177,10 @@ class ErrorArray:
             np.minimum(self.grid, other.grid),
             Pending(a.terms + b.terms, a.magnitude + b.magnitude, products=a.products or b.products),
         )
+
+    def __neg__(self) -> ErrorArray:
+        """Change the sign, which is exact."""
+        return replace(self, value=-self.value, coefficients=-self.coefficients)
 
     def __mul__(self, other: ErrorArray) -> ErrorArray:
         """Multiply; the rounding of the product is pending."""
@@ -205,7 +209,8 @@ class ErrorArray:
             Pending(a.nonzero @ b.nonzero, a.reach @ b.reach, products=True),
         )
 
-    def _as_sum(self) -> Pending:
+    def as_sum(self) -> Pending:
+        """Return the pending sum; of a settled value, the sum of itself alone."""
         return self.pending or Pending(self.nonzero, self.reach, products=False)
 
 
@@ -250,17 +255,30 @@ def with_fresh_errors(array: ErrorArray) -> ErrorArray:
 
 
 def choose(condition: NDArray[np.bool_], chosen: ErrorArray, other: ErrorArray) -> ErrorArray:
-    """Return ``chosen`` where the condition holds, else ``other``."""
-    a, b = chosen.settled(), other.settled()
+    """Return ``chosen`` where the condition holds, else ``other``; a pending sum stays pending."""
+    a, b = chosen, other
     names = max(len(a.coefficients), len(b.coefficients))
     coefficients = (_with_names(a.coefficients, names), _with_names(b.coefficients, names))
+    pending = None
+    if a.pending is not None or b.pending is not None:
+        p, q = a.as_sum(), b.as_sum()
+        terms, magnitude = np.where(condition, p.terms, q.terms), np.where(condition, p.magnitude, q.magnitude)
+        pending = Pending(terms, magnitude, products=p.products or q.products)
     return ErrorArray(
         a.precision,
         np.where(condition, a.value, b.value),
         np.where(condition, *coefficients),
         np.where(condition, a.rest, b.rest),
         np.where(condition, a.grid, b.grid),
+        pending,
     )
+
+
+def transposed(array: ErrorArray) -> ErrorArray:
+    """Return the last two axes swapped."""
+    a = array.settled()
+    value, coefficients, rest, grid = (part.swapaxes(-1, -2) for part in (a.value, a.coefficients, a.rest, a.grid))
+    return ErrorArray(a.precision, value, coefficients, rest, grid)
 
 
 def _with_names(coefficients: Array, names: int) -> Array:

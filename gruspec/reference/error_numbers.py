@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gruspec.reference import error_slopes
 from gruspec.reference.error_arrays import (
     EXACT_ZERO_GRID,
     INEXACT_GRID,
@@ -16,11 +17,15 @@ from gruspec.reference.error_arrays import (
     choose,
     exact_array,
     finite_errors,
+    transposed,
     with_fresh_errors,
 )
+from gruspec.reference.error_sums import absolute, divided, over_rows, total
 from gruspec.reference.ieee import FLOAT64
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 TANH_ULPS = 8.0
@@ -85,6 +90,48 @@ class ErrorNumbers:
         rounded = np.where(exact.grid > 0, 0.0, _update_rounding(z, h, n, exact))
         rest = exact.rest + np.where(np.isfinite(exact.value), rounded, 0.0)
         return with_fresh_errors(ErrorArray(self.precision, exact.value, exact.coefficients, rest, exact.grid))
+
+    def slope(self, name: str, preactivation: ErrorArray, activated: ErrorArray) -> ErrorArray:
+        """Return the derivative of an activation."""
+        return error_slopes.slope(name, preactivation, activated)
+
+    def pull_to_update(
+        self, cotangent: ErrorArray, _: ErrorArray, state: ErrorArray, candidate: ErrorArray
+    ) -> ErrorArray:
+        """Return ``g (h - n)`` by the worst permitted form."""
+        return error_slopes.pull_to_update(cotangent, state, candidate)
+
+    def pull_to_state(self, cotangent: ErrorArray, update: ErrorArray, _: ErrorArray, __: ErrorArray) -> ErrorArray:
+        """Return ``g z`` by the worst permitted form."""
+        return error_slopes.pull_to_state(cotangent, update)
+
+    def pull_to_candidate(self, cotangent: ErrorArray, update: ErrorArray, _: ErrorArray, __: ErrorArray) -> ErrorArray:
+        """Return ``g (1 - z)`` by the worst permitted form."""
+        return error_slopes.pull_to_candidate(cotangent, update)
+
+    def transposed(self, array: ErrorArray) -> ErrorArray:
+        """Return the last two axes swapped."""
+        return transposed(array)
+
+    def over_rows(self, array: ErrorArray) -> ErrorArray:
+        """Return the sum over the first axis, in any order."""
+        return over_rows(array)
+
+    def absolute(self, array: ErrorArray) -> ErrorArray:
+        """Return magnitudes."""
+        return absolute(array)
+
+    def total(self, arrays: Sequence[ErrorArray]) -> ErrorArray:
+        """Return the sum of all elements, in any order."""
+        return total(self.precision, arrays)
+
+    def divided(self, array: ErrorArray, divisor: int) -> ErrorArray:
+        """Return quotients."""
+        return divided(array, divisor)
+
+    def named(self, cotangent: ErrorArray) -> ErrorArray:
+        """Form the sum of a cotangent and give its error names."""
+        return with_fresh_errors(cotangent.settled())
 
 
 def _update_grid(z: ErrorArray, h: ErrorArray, n: ErrorArray) -> Array:

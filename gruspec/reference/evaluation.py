@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import numpy as np
 
 from gruspec.errors import SpecError
-from gruspec.reference.definition import Definition, split_weights
+from gruspec.reference.definition import Definition, join_weights, split_masks, split_weights
+from gruspec.reference.gradients import Gradients, differentiate
 from gruspec.reference.ieee import FLOAT64
-from gruspec.reference.numbers import A, NumberSystem
-from gruspec.spec import call_dimensions, check_carry, check_reset
+from gruspec.reference.losses import losses
+from gruspec.reference.numbers import A, DifferentiableNumbers, NumberSystem
+from gruspec.spec import acting_masks, call_dimensions, check_carry, check_reset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Sequence as Ordered
 
     from numpy.typing import ArrayLike, NDArray
 
-    from gruspec.spec import GRUSpec
+    from gruspec.spec import GRUSpec, WeightSettings
 
 
 class CallArguments(Protocol):
-    """The arguments of one call, as arrays: inputs, mask and initial state."""
+    """The arguments of one call, as arrays."""
 
     @property
     def inputs(self) -> NDArray[np.float64]:
@@ -39,31 +42,82 @@ class CallArguments(Protocol):
         """(B, u), or None."""
         ...
 
+    @property
+    def training(self) -> bool:
+        """Whether dropout acts."""
+        ...
+
+    @property
+    def dropout_masks(self) -> Mapping[str, NDArray[np.float64]] | None:
+        """``inputs`` (3, B, D) or (1, B, D) and ``recurrent`` (3, B, u), those that act at least."""
+        ...
+
+    @property
+    def cotangents(self) -> Mapping[str, NDArray[np.float64]] | None:
+        """Of ``outputs`` and perhaps ``state``, to differentiate the call; or None."""
+        ...
+
 
 @dataclass(frozen=True)
 class Result(Generic[A]):
-    """What a call computes: every output in processing order, the last output and the final state, each (B, 1, u)."""
+    """What a call computes: every output in processing order, the last output and the final state, each (B, 1, u).
 
+    ``gradients`` is there where the call has cotangents, ``losses`` where the layer has regularizers.
+    """
+
+    spec: GRUSpec
     steps: tuple[A, ...]
     last: A
     state: A
+    gradients: Gradients[A] | None = None
+    explicit_state: bool = False
+    losses: tuple[A, ...] = ()
 
-    def stacked(self, spec: GRUSpec, steps: list[NDArray[Any]], last: NDArray[Any]) -> NDArray[Any]:
-        """Arrange arrays taken from ``steps`` and ``last`` as the layer's outputs [return-sequences, time-major]."""
-        if not spec.return_sequences:
-            return last[:, 0]
+    def arranged(self, element: Callable[[A], NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return every array as the layer gives it, by name.
+
+        Parameters
+        ----------
+        element
+            Turns an array of the number system into a plain one.
+        """
+        last = element(self.last)
+        steps = [element(step) for step in self.steps] if self.spec.return_sequences else None
+        arrays = {
+            "outputs": last[:, 0] if steps is None else self._sequence(steps, last.shape[0], self.spec.units),
+            "state": element(self.state)[:, 0],
+        }
+        if self.losses:
+            arrays["losses"] = np.concatenate([element(loss).ravel() for loss in self.losses])
+        if self.gradients is not None:
+            arrays |= self._gradients(self.gradients, element)
+        return arrays
+
+    def _sequence(self, steps: Ordered[NDArray[Any]], batch: int, size: int) -> NDArray[Any]:
+        """Stack one array (B, 1, size) for each timestep [time-major]."""
         if not steps:
-            batch = (0, last.shape[0]) if spec.time_major else (last.shape[0], 0)
-            return np.zeros((*batch, spec.units), last.dtype)
-        return np.stack([step[:, 0] for step in steps], axis=0 if spec.time_major else 1)
+            return np.zeros((0, batch, size) if self.spec.time_major else (batch, 0, size))
+        return np.stack([step[:, 0] for step in steps], axis=0 if self.spec.time_major else 1)
+
+    def _gradients(self, gradients: Gradients[A], element: Callable[[A], NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        state = element(gradients.initial_state)[:, 0]
+        blocks = {name: element(block)[0] for name, block in gradients.blocks.items()}
+        joined = join_weights(self.spec, blocks)
+        found = {
+            "inputs": self._sequence([element(step) for step in gradients.inputs], len(state), len(joined["kernel"]))
+        }
+        if self.explicit_state:
+            found["initial_state"] = state
+        return {f"gradients/{name}": array for name, array in (found | joined).items()}
 
 
 def run_operations(
-    numbers: NumberSystem[A],
+    numbers: DifferentiableNumbers[A],
     spec: GRUSpec,
     weights: Mapping[str, NDArray[np.float64]],
     operations: Iterable[CallArguments | Any],
     *,
+    settings: WeightSettings | None = None,
     definition: type[Definition[Any]] = Definition,
 ) -> Iterator[Result[A] | None]:
     """Perform calls and state resets in order, carrying the state of a stateful layer [stateful].
@@ -76,6 +130,8 @@ def run_operations(
         The layer; weights in the reference layout.
     operations
         Calls, and resets: anything with an attribute ``states``.
+    settings
+        Regularizers, if losses are wanted.
     definition
         The equations; a subclass is a different GRU.
 
@@ -85,7 +141,6 @@ def run_operations(
         One for each operation; None for a reset.
     """
     blocks = {name: numbers.lift(block) for name, block in split_weights(spec, weights).items()}
-    gru: Definition[A] = definition(numbers, spec, blocks)
     shapes = {name: array.shape for name, array in weights.items()}
     recorded: A | None = None
     for operation in operations:
@@ -98,8 +153,11 @@ def run_operations(
         sizes = call_dimensions(
             spec, shapes, inputs.shape, None if mask is None else mask.shape, None if initial is None else initial.shape
         )
+        given = acting_masks(spec, operation.dropout_masks, training=operation.training, sizes=sizes)
+        masks = {name: numbers.lift(array) for name, array in split_masks(given).items()}
         if spec.time_major:
             inputs, mask = inputs.swapaxes(0, 1), None if mask is None else mask.swapaxes(0, 1)
+        mask = None if mask is None else mask.reshape(sizes.batch, sizes.timesteps)
         check_carry(None if recorded is None else recorded.shape[0], sizes.batch)
         if initial is not None:
             state = numbers.lift(initial[:, None])
@@ -108,9 +166,26 @@ def run_operations(
         else:
             state = numbers.zeros((sizes.batch, 1, spec.units))
         timesteps = [numbers.lift(inputs[:, t, None]) for t in range(sizes.timesteps)]
-        done = gru.sequence(timesteps, state, None if mask is None else mask.reshape(sizes.batch, sizes.timesteps))
+        if operation.cotangents is None:
+            done, gradients = definition(numbers, spec, blocks, masks).sequence(timesteps, state, mask), None
+        else:
+            cotangents = _lifted_cotangents(numbers, spec, operation.cotangents)
+            done, gradients = differentiate(
+                numbers, spec, blocks, masks, timesteps, state, mask, cotangents, definition=definition
+            )
         recorded = done.state if spec.stateful else None
-        yield Result(tuple(done.outputs), done.last, done.state)
+        result = Result(spec, tuple(done.outputs), done.last, done.state, gradients, initial is not None)
+        yield result if settings is None else replace(result, losses=losses(numbers, settings, result, weights))
+
+
+def _lifted_cotangents(
+    numbers: NumberSystem[A], spec: GRUSpec, cotangents: Mapping[str, NDArray[np.float64]]
+) -> dict[str, Any]:
+    """Return cotangents in the number system: one array (B, 1, u) for each output, in processing order."""
+    outputs = cotangents["outputs"]
+    steps = [outputs] if not spec.return_sequences else list(outputs if spec.time_major else outputs.swapaxes(0, 1))
+    lifted: dict[str, Any] = {"outputs": [numbers.lift(step[:, None]) for step in steps]}
+    return lifted | {name: numbers.lift(array[:, None]) for name, array in cotangents.items() if name == "state"}
 
 
 def _reset(numbers: NumberSystem[A], spec: GRUSpec, recorded: A | None, states: NDArray[np.float64] | None) -> A:
@@ -125,6 +200,9 @@ class _Call:
     inputs: NDArray[np.float64]
     mask: NDArray[np.bool_] | None
     initial_state: NDArray[np.float64] | None
+    training: bool = False
+    dropout_masks: Mapping[str, NDArray[np.float64]] | None = None
+    cotangents: None = None
 
 
 def _real(name: str, values: ArrayLike) -> NDArray[Any]:
@@ -140,6 +218,9 @@ def evaluate(
     inputs: ArrayLike,
     mask: ArrayLike | None = None,
     initial_state: ArrayLike | None = None,
+    *,
+    training: bool = False,
+    dropout_masks: Mapping[str, ArrayLike] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the outputs and the final state of one call, computed in float64 by the definition.
 
@@ -155,6 +236,8 @@ def evaluate(
         (B, T) or (B, T, 1), time-major like the inputs; non-zero is True.
     initial_state
         (B, u); zeros if absent. A stateful layer is one whose state the caller passes on.
+    training, dropout_masks
+        Whether dropout acts, and its masks, already scaled: ``inputs`` (3, B, D) or (1, B, D), ``recurrent`` (3, B, u).
 
     Returns
     -------
@@ -180,10 +263,12 @@ def evaluate(
         np.asarray(inputs, dtype=np.float64),
         None if mask is None else _real("mask", mask).astype(bool),
         None if initial_state is None else _real("initial_state", initial_state).astype(np.float64),
+        training,
+        {name: np.asarray(array, dtype=np.float64) for name, array in (dropout_masks or {}).items()},
     )
     with np.errstate(invalid="ignore"):
         (result,) = run_operations(FLOAT64, spec, arrays, [call])
     if result is None:
         raise SpecError("inputs: missing")
-    state: NDArray[np.float64] = np.asarray(result.state[:, 0], dtype=np.float64)
-    return result.stacked(spec, list(result.steps), result.last), state
+    found = result.arranged(np.asarray)
+    return found["outputs"], found["state"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -48,4 +50,48 @@ class NumberSystem(Protocol[A]):
 
     def blend(self, update: A, state: A, candidate: A) -> A:
         """Return ``z h + (1 - z) n`` in any permitted form [update, arithmetic-update]."""
+        ...
+
+
+class DifferentiableNumbers(NumberSystem[A], Protocol[A]):
+    """What training needs beside the definition: reverse accumulation and losses [arithmetic-gradients, losses]."""
+
+    def slope(self, name: str, preactivation: A, activated: A) -> A:
+        """Return the derivative of an activation at a point where its value is known [gradient-kinks]."""
+        ...
+
+    def pull_to_update(self, cotangent: A, update: A, state: A, candidate: A) -> A:
+        """Return the contribution of a blend's cotangent to that of the update gate, ``g (h - n)``."""
+        ...
+
+    def pull_to_state(self, cotangent: A, update: A, state: A, candidate: A) -> A:
+        """Return its contribution to the cotangent of the state, ``g z``."""
+        ...
+
+    def pull_to_candidate(self, cotangent: A, update: A, state: A, candidate: A) -> A:
+        """Return its contribution to the cotangent of the candidate, ``g (1 - z)``."""
+        ...
+
+    def transposed(self, array: A) -> A:
+        """Return the last two axes swapped."""
+        ...
+
+    def over_rows(self, array: A) -> A:
+        """Return the sum over the first axis, which stays with length 1."""
+        ...
+
+    def absolute(self, array: A) -> A:
+        """Return magnitudes."""
+        ...
+
+    def total(self, arrays: Sequence[A]) -> A:
+        """Return the sum of all elements of all arrays, (1, 1, 1)."""
+        ...
+
+    def divided(self, array: A, divisor: int) -> A:
+        """Return quotients by a positive integer."""
+        ...
+
+    def named(self, cotangent: A) -> A:
+        """Return a cotangent as one number that an implementation holds, its sum formed."""
         ...

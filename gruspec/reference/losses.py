@@ -1,0 +1,63 @@
+"""What regularizers add to a loss [losses]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gruspec.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gruspec.reference.evaluation import Result
+    from gruspec.reference.numbers import A, DifferentiableNumbers
+    from gruspec.spec import WeightSettings
+
+_WEIGHTS = {
+    "kernel": "kernel_regularizer",
+    "recurrent_kernel": "recurrent_regularizer",
+    "bias": "bias_regularizer",
+}
+
+
+def losses(
+    numbers: DifferentiableNumbers[A],
+    settings: WeightSettings,
+    result: Result[A],
+    weights: Mapping[str, NDArray[np.float64]],
+) -> tuple[A, ...]:
+    """Return the losses of a call, each (1, 1, 1).
+
+    The activity regularizer comes first: of the outputs and, where the layer returns it, of the state, each divided by
+    the length of its first axis. Then those of kernel, recurrent kernel and bias. What has no regularizer is left out.
+    """
+    spec, found = result.spec, []
+    if settings.activity_regularizer is not None:
+        outputs = result.steps if spec.return_sequences else (result.last,)
+        batch = result.last.shape[0]
+        first = len(result.steps) if spec.return_sequences and spec.time_major else batch
+        found.append(numbers.divided(_penalty(numbers, settings.activity_regularizer, outputs), first))
+        if spec.return_state:
+            found.append(numbers.divided(_penalty(numbers, settings.activity_regularizer, [result.state]), batch))
+    for name, setting in _WEIGHTS.items():
+        regularizer = getattr(settings, setting)
+        if regularizer is not None and name in weights:
+            weight = weights[name]
+            found.append(_penalty(numbers, regularizer, [numbers.lift(weight.reshape(1, 1, -1))]))
+    return tuple(found)
+
+
+def _penalty(numbers: DifferentiableNumbers[A], regularizer: Any, arrays: Sequence[A]) -> A:
+    """Return ``l1 * sum |w| + l2 * sum w^2``."""
+    factors = regularizer.get("config", {}) if isinstance(regularizer, dict) else {}
+    if not isinstance(regularizer, dict) or regularizer["class_name"] != "L1L2":
+        raise SpecError(f"regularizer={regularizer!r}: expected a configuration of L1L2")
+    total = numbers.zeros((1, 1, 1))
+    for name, term in (("l1", numbers.absolute), ("l2", lambda array: array * array)):
+        if factor := factors.get(name, 0.0):
+            total = total + numbers.total([term(array) for array in arrays]) * numbers.lift(np.full((1, 1, 1), factor))
+    return total
