@@ -40,7 +40,7 @@ def json_bytes(document: Any) -> bytes:
 
 def listing_bytes(header: Mapping[str, Any], name: str, items: Iterable[Any]) -> bytes:
     """Return a JSON object of a header and a list, with one item to a line so that changes can be read."""
-    lines = (json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items)
+    lines = (json.dumps(item, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for item in items)
     head = json_bytes(header).decode().removesuffix("\n}\n")
     return (head + f',\n "{name}": [\n' + ",\n".join(lines) + "\n ]\n}\n").encode()
 

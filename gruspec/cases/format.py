@@ -41,7 +41,9 @@ def case_document(case: Case) -> Document:
     if case.raises:
         document["raises"] = case.raises
     if case.settings is not None:
-        document["settings"] = {name: value for name, value in asdict(case.settings).items() if value is not None}
+        document["settings"] = {
+            name: value for name, value in asdict(case.settings).items() if name.endswith("_regularizer") and value
+        }
     return document
 
 

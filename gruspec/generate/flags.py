@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gruspec.backend import batch_major_mask, lengths_from_mask
 from gruspec.cases import Call, Flag, ResetStates
 from gruspec.generate.finish import VISIBLE, explicit_state_effect
+from gruspec.spec import acting_dropout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +48,13 @@ FLAGS = {
         Flag("Stateful", "the state that is carried to the next call", "continued sequences are wrong"),
         Flag("ResetStates", "reset_states", "one sequence leaks into the next"),
         Flag("ExplicitState", "an initial state given to a layer that has recorded one", "the given state is ignored"),
+        Flag("Dropout", "dropout masks", "training differs from the layer it was written for"),
+        Flag("DropoutInactive", "masks that are applied although they do not act", "inference is disturbed by dropout"),
+        Flag("Gradient", "gradients of a single call", "training goes another way"),
+        Flag("StatefulGradient", "gradients that cross into an earlier call", "truncated training is not truncated"),
+        Flag("GradientKink", "a wrong slope at a corner", "saturated gates learn, or do not, against the definition"),
+        Flag("MaskedNonFiniteGradient", "padding that reaches gradients", "what stands in the padding spoils training"),
+        Flag("Losses", "losses of regularizers", "regularized training is weighted otherwise"),
         Flag("Invalid", "arguments that no GRU can have", "mistakes go unnoticed"),
     )
 }
@@ -55,6 +63,7 @@ FLAGS = {
 def observed_flags(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], calls: Sequence[Operation]) -> list[str]:
     """Return the flags that follow from what a case does."""
     made = [call for call in calls if isinstance(call, Call)]
+    acting = [acting_dropout(spec, training=call.training) for call in made]
     masks = [batch_major_mask(call.mask, time_major=spec.time_major) for call in made if call.mask is not None]
     found = [flag for mask in masks for flag in _mask_flags(mask, spec)]
     unrolled_zeros = bool(masks) and spec.zero_output_for_mask and spec.unroll
@@ -69,6 +78,9 @@ def observed_flags(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], ca
         (spec.time_major, "TimeMajor"),
         (spec.stateful, "Stateful"),
         (any(isinstance(call, ResetStates) for call in calls), "ResetStates"),
+        (any(acting), "Dropout"),
+        (any(call.dropout_masks and not kinds for call, kinds in zip(made, acting, strict=True)), "DropoutInactive"),
+        (any(call.cotangents for call in made), "StatefulGradient" if spec.stateful else "Gradient"),
         (explicit_state_effect(spec, weights, calls) > VISIBLE, "ExplicitState"),
     )
     return [*dict.fromkeys(found), *(flag for holds, flag in conditions if holds)]

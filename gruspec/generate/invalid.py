@@ -32,6 +32,8 @@ def invalid_cases(attempt: int = 0) -> Iterator[Case]:
             ("inputs-too-wide", "invalid-arguments", {}, [_call(inputs=(2, 4, 5))]),
             ("state-too-wide", "initial-state", {}, [_call(state=(2, 5))]),
             ("state-of-other-batch", "initial-state", {}, [_call(state=(1, 4))]),
+            ("dropout-of-everything", "dropout-masks", {"dropout": 1.0}, [_call(training=True)]),
+            ("recurrent-dropout-of-everything", "dropout-masks", {"recurrent_dropout": 1.0}, [_call(training=True)]),
             ("reset-not-stateful", "reset-states", {}, [fine, _reset("AttributeError")]),
             ("reset-before-call", "reset-states", {"stateful": True}, [_reset("ValueError")]),
             ("reset-of-other-batch", "reset-states", {"stateful": True}, [fine, _reset("ValueError", (3, 4))]),
@@ -46,9 +48,11 @@ def _call(
     inputs: tuple[int, ...] = (2, 4, 3),
     mask: tuple[int, ...] | None = None,
     state: tuple[int, ...] | None = None,
+    training: bool = False,
     valid: bool = False,
 ) -> dict[str, Any]:
-    return {"inputs": inputs, "mask": mask, "state": state, "raises": None if valid else "ValueError"}
+    raises = None if valid else "ValueError"
+    return {"inputs": inputs, "mask": mask, "state": state, "training": training, "raises": raises}
 
 
 def _reset(raises: str, states: tuple[int, ...] | None = None) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def _case(name: str, clause: str, spec: GRUSpec, operations: list[dict[str, Any]
                 draw.distinct("inputs", operation["inputs"]),
                 None if mask is None else np.ones(mask, bool),
                 None if state is None else draw.distinct("state", state, -1),
+                training=operation["training"],
                 raises=operation["raises"],
             )
         )

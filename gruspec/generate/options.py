@@ -66,6 +66,17 @@ _LONG = 33
 _MOST_LONG_OUTPUTS = 25
 _UNBOUNDED = ("relu", "linear")
 SWITCHES = ("go_backwards", "return_sequences", "return_state", "time_major", "unroll", "zero_output_for_mask")
+_ARGUMENTS = (
+    *SWITCHES,
+    "units",
+    "activation",
+    "recurrent_activation",
+    "use_bias",
+    "dropout",
+    "recurrent_dropout",
+    "implementation",
+)
+_RATES = {"dropout": "drop", "recurrent_dropout": "recdrop"}
 _SHORT = {
     "go_backwards": "back",
     "return_sequences": "seq",
@@ -130,21 +141,19 @@ def option_cases(attempt: int = 0) -> Iterator[Case]:
 
 def option_case(topic: str, row: Mapping[str, Any], *, reset_after: bool, attempt: int = 0) -> Case:
     """Return the case of a row; later attempts draw smaller weights."""
-    spec = GRUSpec(
-        units=row["units"],
-        activation=row["activation"],
-        recurrent_activation=row["recurrent_activation"],
-        use_bias=row["use_bias"],
-        reset_after=reset_after,
-        stateful=row["calls"] != "one",
-        **{name: row[name] for name in SWITCHES},
-    )
-    case_id = f"{topic}/{spec.variant}/{_description(row)}"
+    spec = row_spec(row, reset_after=reset_after)
+    case_id = f"{topic}/{spec.variant}/{row_words(row)}"
     draw = Draw(f"{case_id}#{attempt}")
     unbounded = sum(row[name] in _UNBOUNDED for name in ("activation", "recurrent_activation"))
     shrink = shrinkage(attempt) + (unbounded if row["timesteps"] == _LONG else 0)
     weights = draw_weights(draw, spec, row["input_size"], shrink=shrink)
     return make_case(case_id, _clause(spec, row), (), spec, weights, case_operations(case_id, attempt, spec, row))
+
+
+def row_spec(row: Mapping[str, Any], *, reset_after: bool) -> GRUSpec:
+    """Return the layer of a row; what the row does not tell has its default."""
+    given = {name: row[name] for name in _ARGUMENTS if name in row}
+    return GRUSpec(reset_after=reset_after, stateful=row["calls"] != "one", **given)
 
 
 def case_operations(case_id: str, attempt: int, spec: GRUSpec, row: Mapping[str, Any]) -> list[Operation]:
@@ -176,11 +185,15 @@ def _topic(row: Mapping[str, Any]) -> str:
     return "basic" if row["mask"] == "none" else "masking"
 
 
-def _description(row: Mapping[str, Any]) -> str:
+def row_words(row: Mapping[str, Any]) -> str:
+    """Return the last part of the id of a row's case."""
     parts = [row["calls"]] if row["calls"] != "one" else []
     parts += [row[name] for name in ("mask", "initial_state") if row[name] != "none"]
     parts += [name for name in SWITCHES if row[name]]
     parts += [] if row["use_bias"] else ["nobias"]
+    parts += [f"{word}{100 * row[name]:.0f}" for name, word in _RATES.items() if row.get(name)]
+    parts += ["fused"] if row.get("implementation", 1) != 1 else []
+    parts += [] if row.get("training", True) else ["inference"]
     parts += [row["activation"], row["recurrent_activation"]]
     sizes = f"b{row['batch']}t{row['timesteps']}d{row['input_size']}u{row['units']}"
     return "-".join([*(_SHORT.get(part, part) for part in parts), sizes])

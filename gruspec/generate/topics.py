@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from gruspec.generate.elementary import elementary_cases
 from gruspec.generate.extremes import edge_cases, saturation_cases, special_cases
 from gruspec.generate.invalid import invalid_cases
+from gruspec.generate.losses import loss_cases
 from gruspec.generate.options import option_cases
 from gruspec.generate.precision import precision_cases
+from gruspec.generate.training import dropout_cases, gradient_cases, stateful_gradient_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +28,10 @@ TOPICS = {
     "saturation": "Large pre-activations, and corners met exactly",
     "special": "NaN, infinities, signed zeros and subnormal numbers",
     "edge": "No timesteps, and no rows",
+    "dropout": "Explicit dropout masks, that act and that do not",
+    "gradient": "Vector-Jacobian products of single calls, through every option that changes them",
+    "stateful-gradient": "Vector-Jacobian products of each call of a stateful layer",
+    "losses": "What regularizers of weights and outputs add to a loss",
     "invalid": "Uses that every implementation must refuse",
 }
 """Topics in the order of the manifest, with what they are about."""
@@ -46,5 +52,9 @@ SOURCES = (
     Source(saturation_cases),
     Source(special_cases),
     Source(edge_cases),
+    Source(dropout_cases),
+    Source(gradient_cases),
+    Source(stateful_gradient_cases),
+    Source(loss_cases),
     Source(invalid_cases, certified=False),
 )

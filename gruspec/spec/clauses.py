@@ -44,6 +44,7 @@ CLAUSES: Mapping[str, str] = MappingProxyType(
         "stateful-initial-state": "Explicit state on a stateful layer",
         "reset-states": "Resetting the recorded state",
         "dropout-masks": "Explicit dropout masks",
+        "losses": "Losses of regularizers",
         "gradients": "Gradients through masks and calls",
         "gradient-kinks": "Derivatives at corners",
         "nonfinite": "NaN and infinities",
