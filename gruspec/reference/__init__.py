@@ -2,11 +2,13 @@
 
 :class:`Definition` holds the equations; :mod:`~gruspec.reference.ieee` runs them in IEEE arithmetic,
 :mod:`~gruspec.reference.balls` in rigorous enclosures, :mod:`~gruspec.reference.error_arrays` in values that carry the
-worst rounding error of any conforming implementation. :func:`evaluate` is the float64 answer for everyday use.
+worst rounding error of any conforming implementation. :func:`evaluate` and :func:`evaluate_vjp` are the float64
+answers for everyday use.
 """
 
 from gruspec.reference.definition import Definition, Sequence, split_weights
-from gruspec.reference.evaluation import Result, evaluate, run_operations
+from gruspec.reference.evaluation import Result, run_operations
+from gruspec.reference.everyday import evaluate, evaluate_vjp
 from gruspec.reference.numbers import DifferentiableNumbers, NumberSystem
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "Result",
     "Sequence",
     "evaluate",
+    "evaluate_vjp",
     "run_operations",
     "split_weights",
 ]

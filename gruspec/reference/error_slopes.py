@@ -16,6 +16,7 @@ from gruspec.reference.error_arrays import (
     INEXACT_GRID,
     Array,
     ErrorArray,
+    Pending,
     add_coefficients,
     finite_errors,
 )
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 HARD_SIGMOID_SLOPE_ULPS = 0.1
 """0.2 rounded to the format is off by u / 4 of it in float32, by u / 2 in float64."""
+
+UNDECIDED = 2.0**300
+"""Error of a slope whose side of a corner rounding decides: too much to judge whatever a cotangent makes of it.
+
+It is no multiple of the unit roundoff: an implementation in float64 may be on the wrong side as well.
+"""
 
 
 def slope(name: str, preactivation: ErrorArray, activated: ErrorArray) -> ErrorArray:
@@ -61,9 +68,8 @@ def _sigmoid(s: ErrorArray) -> ErrorArray:
 
 
 def _decided(a: ErrorArray, slope_: float, inside: Flags, outside: Flags, local: float) -> ErrorArray:
-    """Return a slope that is certain, certainly none, or anything between."""
-    undecided = slope_ / a.precision.unit_roundoff
-    rest = np.where(outside, 0.0, np.where(inside, local, undecided))
+    """Return a slope that is certain, certainly none, or undecided."""
+    rest = np.where(outside, 0.0, np.where(inside, local, UNDECIDED))
     grid = np.where(outside, EXACT_ZERO_GRID, np.where(inside & (local == 0), slope_, INEXACT_GRID))
     value = np.where(inside, slope_, 0.0)
     return ErrorArray(a.precision, value, np.zeros((0, *value.shape)), rest, grid)
@@ -107,14 +113,13 @@ def pull_to_state(cotangent: ErrorArray, update: ErrorArray) -> ErrorArray:
     product = g * z
     kept = np.abs(1 - z.value) + z.precision.unit_roundoff * z.error
     rounded = np.where(_complement_is_exact(z), 0.0, g.reach * kept)
-    pending = product.as_sum()
     return ErrorArray(
         g.precision,
         product.value,
         product.coefficients,
         product.rest + rounded,
-        product.grid,
-        type(pending)(2 * g.nonzero, np.maximum(g.reach * (1 + kept), pending.magnitude), products=True),
+        _terms_grid(g, z),
+        Pending(2 * g.nonzero, g.reach * np.maximum(1 + kept, z.reach), products=True),
     )
 
 
@@ -124,9 +129,9 @@ def pull_to_candidate(cotangent: ErrorArray, update: ErrorArray) -> ErrorArray:
     unit, kept = g.precision.unit_roundoff, 1 - z.value
     kept_reach = np.abs(kept) + unit * z.error
     rounding = g.reach * (kept_reach + np.maximum(kept_reach, z.reach)) + 2 * g.precision.underflow
-    grid = np.where(g.nonzero > 0, np.where(np.isinf(g.grid), 1.0, g.grid) * np.minimum(z.grid, 1.0), EXACT_ZERO_GRID)
+    grid = _terms_grid(g, z)
     magnitude = g.reach * (1 + np.maximum(z.reach, kept_reach))
-    exact = (_complement_is_exact(z) & g.precision.fits(magnitude, grid)) | (g.nonzero == 0)
+    exact = g.precision.fits(magnitude, grid)
     g.precision.note(magnitude)
     rest = g.rest * np.abs(kept) + np.abs(g.value) * z.rest + unit * g.error * z.error
     return finite_errors(
@@ -136,6 +141,12 @@ def pull_to_candidate(cotangent: ErrorArray, update: ErrorArray) -> ErrorArray:
         rest + np.where(exact, 0.0, rounding),
         np.where(exact, grid, INEXACT_GRID),
     )
+
+
+def _terms_grid(g: ErrorArray, z: ErrorArray) -> Array:
+    """Return the grid of all of ``g``, ``g z`` and ``g (1 - z)``: any of them may be a term of a sum."""
+    grid = np.where(np.isinf(g.grid), 1.0, g.grid) * np.minimum(z.grid, 1.0)
+    return np.where(g.nonzero > 0, np.where(_complement_is_exact(z), grid, INEXACT_GRID), EXACT_ZERO_GRID)
 
 
 def _complement_is_exact(z: ErrorArray) -> Flags:

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import numpy as np
 
-from gruspec.errors import SpecError
 from gruspec.reference.definition import Definition, join_weights, split_masks, split_weights
 from gruspec.reference.gradients import Gradients, differentiate
-from gruspec.reference.ieee import FLOAT64
 from gruspec.reference.losses import losses
 from gruspec.reference.numbers import A, DifferentiableNumbers, NumberSystem
-from gruspec.spec import acting_masks, call_dimensions, check_carry, check_reset
+from gruspec.spec import acting_masks, call_dimensions, check_carry, check_cotangents, check_reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from collections.abc import Sequence as Ordered
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from gruspec.spec import GRUSpec, WeightSettings
+    from gruspec.spec import Dimensions, GRUSpec, WeightSettings
 
 
 class CallArguments(Protocol):
@@ -169,7 +167,7 @@ def run_operations(
         if operation.cotangents is None:
             done, gradients = definition(numbers, spec, blocks, masks).sequence(timesteps, state, mask), None
         else:
-            cotangents = _lifted_cotangents(numbers, spec, operation.cotangents)
+            cotangents = _lifted_cotangents(numbers, spec, sizes, operation.cotangents)
             done, gradients = differentiate(
                 numbers, spec, blocks, masks, timesteps, state, mask, cotangents, definition=definition
             )
@@ -179,9 +177,10 @@ def run_operations(
 
 
 def _lifted_cotangents(
-    numbers: NumberSystem[A], spec: GRUSpec, cotangents: Mapping[str, NDArray[np.float64]]
+    numbers: NumberSystem[A], spec: GRUSpec, sizes: Dimensions, cotangents: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, Any]:
     """Return cotangents in the number system: one array (B, 1, u) for each output, in processing order."""
+    check_cotangents(spec, sizes, {name: array.shape for name, array in cotangents.items()})
     outputs = cotangents["outputs"]
     steps = [outputs] if not spec.return_sequences else list(outputs if spec.time_major else outputs.swapaxes(0, 1))
     lifted: dict[str, Any] = {"outputs": [numbers.lift(step[:, None]) for step in steps]}
@@ -193,82 +192,3 @@ def _reset(numbers: NumberSystem[A], spec: GRUSpec, recorded: A | None, states: 
     batch = None if recorded is None else recorded.shape[0]
     check_reset(spec, batch, None if states is None else states.shape)
     return numbers.lift(np.zeros((batch or 0, spec.units))[:, None] if states is None else states[:, None])
-
-
-@dataclass(frozen=True)
-class _Call:
-    inputs: NDArray[np.float64]
-    mask: NDArray[np.bool_] | None
-    initial_state: NDArray[np.float64] | None
-    training: bool = False
-    dropout_masks: Mapping[str, NDArray[np.float64]] | None = None
-    cotangents: None = None
-
-
-def _real(name: str, values: ArrayLike) -> NDArray[Any]:
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise SpecError(f"{name}: dtype {array.dtype}; expected bool or a real dtype")
-    return array
-
-
-def evaluate(
-    spec: GRUSpec,
-    weights: Mapping[str, ArrayLike],
-    inputs: ArrayLike,
-    mask: ArrayLike | None = None,
-    initial_state: ArrayLike | None = None,
-    *,
-    training: bool = False,
-    dropout_masks: Mapping[str, ArrayLike] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the outputs and the final state of one call, computed in float64 by the definition.
-
-    Parameters
-    ----------
-    spec
-        The layer's arguments.
-    weights
-        ``kernel`` (D, 3u), ``recurrent_kernel`` (u, 3u) and, with ``use_bias``, ``bias`` (3u,) or (2, 3u).
-    inputs
-        (B, T, D), or (T, B, D) under ``time_major``.
-    mask
-        (B, T) or (B, T, 1), time-major like the inputs; non-zero is True.
-    initial_state
-        (B, u); zeros if absent. A stateful layer is one whose state the caller passes on.
-    training, dropout_masks
-        Whether dropout acts, and its masks, already scaled: ``inputs`` (3, B, D) or (1, B, D), ``recurrent`` (3, B, u).
-
-    Returns
-    -------
-    outputs : ndarray
-        The last output (B, u), or with ``return_sequences`` all outputs in processing order.
-    state : ndarray
-        Final state (B, u).
-
-    Raises
-    ------
-    SpecError
-        If shapes do not fit each other, or a mask or state is of neither a real nor the boolean dtype.
-
-    Examples
-    --------
-    >>> from gruspec import GRUSpec
-    >>> spec = GRUSpec(units=1, activation="linear", use_bias=False)
-    >>> evaluate(spec, {"kernel": [[0.0, 0.0, 1.0]], "recurrent_kernel": [[0.0, 0.0, 0.0]]}, [[[4.0]]])
-    (array([[2.]]), array([[2.]]))
-    """
-    arrays = {name: np.asarray(array, dtype=np.float64) for name, array in weights.items()}
-    call = _Call(
-        np.asarray(inputs, dtype=np.float64),
-        None if mask is None else _real("mask", mask).astype(bool),
-        None if initial_state is None else _real("initial_state", initial_state).astype(np.float64),
-        training,
-        {name: np.asarray(array, dtype=np.float64) for name, array in (dropout_masks or {}).items()},
-    )
-    with np.errstate(invalid="ignore"):
-        (result,) = run_operations(FLOAT64, spec, arrays, [call])
-    if result is None:
-        raise SpecError("inputs: missing")
-    found = result.arranged(np.asarray)
-    return found["outputs"], found["state"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gruspec.errors import NotStatefulError, SpecError
+from gruspec.errors import NotStatefulError, SpecError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,3 +158,33 @@ def check_carry(recorded: int | None, batch: int) -> None:
     """
     if recorded is not None and recorded != batch:
         raise SpecError(f"inputs: batch size {batch}; this stateful layer keeps a state for {recorded} sequences")
+
+
+def check_cotangents(spec: GRUSpec, sizes: Dimensions, cotangents: Mapping[str, Sequence[int]]) -> None:
+    """Check the shapes of cotangents against what a call returns [gradients].
+
+    Parameters
+    ----------
+    spec
+        The layer.
+    sizes
+        Of the call.
+    cotangents
+        Shape of each cotangent by name.
+
+    Raises
+    ------
+    SpecError
+        If ``outputs`` is missing, a name is neither ``outputs`` nor ``state``, or a shape does not fit.
+    """
+    wanted = {
+        "outputs": outputs_shape(spec, sizes.batch, sizes.timesteps),
+        "state": state_shape(spec, sizes.batch),
+    }
+    if "outputs" not in cotangents:
+        raise SpecError(f"cotangents: 'outputs' missing; expected shape {wanted['outputs']}")
+    for name, shape in cotangents.items():
+        if name not in wanted:
+            raise SpecError(f"cotangents: {name!r} unknown; known are {listed(wanted)}")
+        if tuple(shape) != wanted[name]:
+            raise SpecError(f"cotangents: {name!r} has shape {tuple(shape)}; expected {wanted[name]}")

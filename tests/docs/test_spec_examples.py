@@ -15,10 +15,7 @@ from gruspec.spec.clauses import CLAUSES
 SPEC = Path(__file__).parents[2] / "docs" / "spec.md"
 
 WITHOUT_EXAMPLE = {
-    "arithmetic-gradients": "gradients are not computed by the function that the examples call",
     "arithmetic-underflow": "a permission to implementations that declare it",
-    "dropout-masks": "the function that the examples call runs inference",
-    "gradient-kinks": "gradients are not computed by the function that the examples call",
     "reset-states": "the function that the examples call keeps no state",
     "stateful-initial-state": "the function that the examples call keeps no state",
 }

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gruspec.backend import Capabilities, Output
-from gruspec.errors import NotStatefulError, Unsupported
+from gruspec.backend import Capabilities, Output, refuse_dropout
+from gruspec.errors import NotStatefulError
 from gruspec.spec import call_dimensions
 
 FUNCTIONS: dict[str, Any] = {
@@ -36,8 +36,7 @@ class SlowGRU:
         return z * h + (1 - z) * c
 
     def __call__(self, inputs: Any, *, mask: Any = None, initial_state: Any = None, **training: Any) -> Output:
-        if training.get("training") and (self.spec.dropout or self.spec.recurrent_dropout):
-            raise Unsupported("dropout in training")
+        refuse_dropout(self.spec, training=training.get("training", False))
         given: Any = [None if array is None else array.shape for array in (inputs, mask, initial_state)]
         sizes = call_dimensions(self.spec, {name: w.shape for name, w in self.weights.items()}, *given)
         valid = np.ones((*inputs.shape[:2], 1), bool) if mask is None else mask.reshape(*inputs.shape[:2], 1)
@@ -58,7 +57,8 @@ class SlowGRU:
 
 class SlowBackend:
     def capabilities(self) -> Capabilities:
-        return Capabilities(summary="plain NumPy, one timestep at a time", kind="native", switches=SWITCHES)
+        summary = "plain NumPy, one timestep at a time"
+        return Capabilities(summary=summary, kind="native", switches=SWITCHES, dropout=False, gradients=False)
 
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}
