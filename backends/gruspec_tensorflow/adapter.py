@@ -13,13 +13,14 @@ from .layer import NativeLayer
 
 if TYPE_CHECKING:
     from gruspec.backend import Backend, Weights
-    from gruspec.spec import GRUSpec
+    from gruspec.spec import GRUSpec, WeightSettings
 
 V1 = KerasClass("tf_keras.api._v1.keras.layers", "tf_keras.src.layers.rnn.gru_v1")
 V2 = KerasClass("tf_keras.layers", "tf_keras.src.layers.rnn.gru")
 
 _WEIGHTS = ("kernel", "recurrent_kernel", "bias")
 _INITIALIZERS = {f"{name}_initializer": "zeros" for name in ("kernel", "recurrent", "bias")}
+_REGULARIZERS = tuple(f"{name}_regularizer" for name in ("kernel", "recurrent", "bias", "activity"))
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class NativeBackend:
             dtypes=DTYPES,
             devices=DEVICES,
             empty=("batch",),
+            losses=True,
             subnormals="flush",
         )
 
@@ -58,12 +60,14 @@ class NativeBackend:
         """Return the versions of TensorFlow and of legacy Keras, and the settings that change a result."""
         return versions()
 
-    def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> NativeLayer:
+    def prepare(
+        self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str, settings: WeightSettings | None = None
+    ) -> NativeLayer:
         """Build the layer and set its weights.
 
         Every argument of the specification goes to the class by its name. Initializers are zeros, since the weights
-        are given and the default, orthogonal, does not exist in bfloat16. Only the cell is built: the first call
-        builds the rest, with the batch size that a stateful layer needs.
+        are given and the default, orthogonal, does not exist in bfloat16. Of the settings only regularizers are used.
+        Only the cell is built: the first call builds the rest, with the batch size that a stateful layer needs.
 
         Raises
         ------
@@ -74,18 +78,19 @@ class NativeBackend:
         DeviceUnavailable
             If CUDA is asked for and not there.
         ValueError
-            If a weight is missing, unexpected or of a wrong shape.
+            If a weight is missing, unexpected or of a wrong shape, or Keras cannot build a regularizer.
         """
         capabilities = self.capabilities()
         capabilities.require(spec, dtype=dtype, device=device)
         gru = self.keras_class.resolve()
         require_device(device)
+        regularizers = {} if settings is None else {name: getattr(settings, name) for name in _REGULARIZERS}
         with placed(device), without_warnings():
-            layer = gru(dtype=dtype, **spec.to_dict(), **_INITIALIZERS)
+            layer = gru(dtype=dtype, **spec.to_dict(), **_INITIALIZERS, **regularizers)
             layer.cell.build((None, weights["kernel"].shape[0]))
             layer.set_weights([weights[name] for name in _WEIGHTS if name in weights])
         require_placed(device, layer.weights)
-        return NativeLayer(spec, layer, capabilities=capabilities, device=device)
+        return NativeLayer(spec, layer, capabilities=capabilities, device=device, has_losses=settings is not None)
 
 
 def v1() -> Backend:

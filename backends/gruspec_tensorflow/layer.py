@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from gruspec.backend import Output
-from gruspec.errors import Unsupported
+from gruspec.backend import Differentiated, Output
+from gruspec.spec import Dimensions, weight_shapes
 
 from .devices import placed, require_placed
+from .dropout import injected, stated_masks
 from .framework import load_tensorflow
+from .gradients import check_cotangents, pull_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +45,8 @@ class NativeLayer:
         The claim that calls must be inside of.
     device
         ``"cpu"`` or ``"cuda"``; the layer's weights are on it.
+    has_losses
+        Whether calls report the layer's losses.
 
     Attributes
     ----------
@@ -54,12 +58,16 @@ class NativeLayer:
         the first call of a layer that could run either.
     """
 
-    def __init__(self, spec: GRUSpec, keras_layer: Any, *, capabilities: Capabilities, device: str) -> None:
+    def __init__(
+        self, spec: GRUSpec, keras_layer: Any, *, capabilities: Capabilities, device: str, has_losses: bool
+    ) -> None:
         self.keras_layer = keras_layer
         self.path: Path | None = "generic"
         self._spec = spec
         self._capabilities = capabilities
         self._device = device
+        self._has_losses = has_losses
+        self._weights = {name: getattr(keras_layer.cell, name) for name in weight_shapes(spec, 0)}
         if self.could_use_cudnn:
             self.path = None
             self._record_path()
@@ -91,31 +99,74 @@ class NativeLayer:
         training
             Passed on.
         dropout_masks
-            Must be None: the layer draws its own.
+            ``inputs`` (3, B, D), or (1, B, D) where ``implementation`` is not 1, and ``recurrent`` (3, B, u), already
+            scaled. Those that act take the place of the layer's own; the others are left out.
 
         Returns
         -------
         Output
-            What the layer returned; ``state`` is None unless ``return_state`` is set.
+            What the layer returned; ``state`` is None unless ``return_state`` is set, ``losses`` is None unless the
+            layer was prepared with settings.
 
         Raises
         ------
         Unsupported
-            If ``dropout_masks`` are given, or the call is outside the declared capabilities.
+            If the call is outside the declared capabilities, the layer would draw masks of its own, or it cannot have
+            one for each gate.
+        SpecError
+            If a dropout rate is 1 in training, or a mask that acts is missing or of another shape.
         DeviceUnavailable
             If a result is not on the device asked for.
         """
-        if dropout_masks is not None:
-            raise Unsupported("dropout masks")
-        self._capabilities.require_call(self._spec, inputs, mask, initial_state)
+        masks = self._admit(inputs, mask, initial_state, dropout_masks, training=training)
+        with placed(self._device):
+            arguments = _tensors(inputs=inputs, mask=mask, initial_state=initial_state)
+            return self._output(self._run(arguments, masks, training=training))
+
+    def vjp(
+        self,
+        inputs: Array,
+        *,
+        cotangents: Mapping[str, Array],
+        mask: Array | None = None,
+        initial_state: Array | None = None,
+        training: bool = False,
+        dropout_masks: Mapping[str, Array] | None = None,
+    ) -> Differentiated:
+        """Run the layer under a gradient tape and pull cotangents back through the call.
+
+        Parameters
+        ----------
+        inputs, mask, initial_state, training, dropout_masks
+            As for a call.
+        cotangents
+            ``outputs``, shaped like the outputs, and perhaps ``state`` (B, u) where ``return_state`` is set.
+
+        Returns
+        -------
+        Differentiated
+            The results of the call, and the gradients of ``inputs``, of ``initial_state`` where it is given and of
+            the weights: zeros where nothing connects them to the cotangents.
+
+        Raises
+        ------
+        Unsupported, DeviceUnavailable
+            As for a call.
+        SpecError
+            As for a call, or if a cotangent is of something that is not returned, or of another shape.
+        """
+        masks = self._admit(inputs, mask, initial_state, dropout_masks, training=training, gradients=True)
+        check_cotangents(self._spec, cotangents, self._sizes(inputs))
         tf = load_tensorflow()
         with placed(self._device):
-            given = {"mask": mask, "initial_state": initial_state}
-            optional = {name: tf.constant(array) for name, array in given.items() if array is not None}
-            result = self.keras_layer(tf.constant(inputs), training=training, **optional)
-        outputs, *states = result if self._spec.return_state else [result]
-        require_placed(self._device, [outputs, *states])
-        return Output(outputs.numpy(), *(state.numpy() for state in states))
+            arguments = _tensors(inputs=inputs, mask=mask, initial_state=initial_state)
+            sources = {name: tensor for name, tensor in arguments.items() if name != "mask"} | self._weights
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(sources)
+                results = self._run(arguments, masks, training=training)
+            gradients = pull_back(tape, results, _tensors(**cotangents), sources)
+            require_placed(self._device, gradients.values())
+            return Differentiated(self._output(results), {name: array.numpy() for name, array in gradients.items()})
 
     def reset_states(self, states: Array | None = None) -> None:
         """Set the recorded state to ``states`` (B, u), or to zeros.
@@ -129,6 +180,40 @@ class NativeLayer:
         """
         with placed(self._device):
             self.keras_layer.reset_states(states)
+
+    def _admit(
+        self,
+        inputs: Array,
+        mask: Array | None,
+        initial_state: Array | None,
+        dropout_masks: Mapping[str, Array] | None,
+        *,
+        training: bool,
+        gradients: bool = False,
+    ) -> dict[str, Array]:
+        """Refuse a call that the layer cannot do; return the dropout masks that act in it."""
+        self._capabilities.require_call(self._spec, inputs, mask, initial_state, training=training, gradients=gradients)
+        return stated_masks(
+            self._spec, dropout_masks, self._sizes(inputs), training=training, shared=self.could_use_cudnn
+        )
+
+    def _sizes(self, inputs: Array) -> Dimensions:
+        timesteps, batch = inputs.shape[:2] if self._spec.time_major else inputs.shape[1::-1]
+        return Dimensions(batch, timesteps, inputs.shape[-1], self._spec.units)
+
+    def _run(self, arguments: Mapping[str, Any], masks: Mapping[str, Array], *, training: bool) -> dict[str, Any]:
+        """Call the Keras layer and return its results by name."""
+        with injected(self.keras_layer, masks, shared=self.could_use_cudnn):
+            result = self.keras_layer(**arguments, training=training)
+        return dict(zip(("outputs", "state"), result if self._spec.return_state else [result], strict=False))
+
+    def _output(self, results: Mapping[str, Any]) -> Output:
+        """Return the results of a call, and the losses that it left, as arrays."""
+        if self._has_losses:
+            losses = load_tensorflow().convert_to_tensor(self.keras_layer.losses, results["outputs"].dtype)
+            results = {**results, "losses": losses}
+        require_placed(self._device, results.values())
+        return Output(**{name: tensor.numpy() for name, tensor in results.items()})
 
     def _record_path(self) -> None:
         """Read the marker that the layer's kernels return and that the layer itself drops under ``return_state``."""
@@ -144,3 +229,8 @@ class NativeLayer:
             return result
 
         setattr(self.keras_layer, _KERNEL_CALL, recorded)
+
+
+def _tensors(**arrays: Array | None) -> dict[str, Any]:
+    tf = load_tensorflow()
+    return {name: tf.constant(array) for name, array in arrays.items() if array is not None}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Rows = tuple[dict[str, Any], ...]
 
 _EITHER = (False, True)
-_DROPPING: dict[str, dict[str, Any]] = {
+DROPPING: dict[str, dict[str, Any]] = {
     "none": {},
     "fused": {"implementation": 2},
     "inputs": {"dropout": 0.75},
@@ -39,6 +39,8 @@ _DROPPING: dict[str, dict[str, Any]] = {
     "shared": {"dropout": 0.5, "implementation": 2},
     "shared-most": {"dropout": 0.75, "implementation": 2},
 }
+"""Arguments about dropout by a word for them."""
+
 _USUAL: dict[str, tuple[Any, ...]] = {
     "mask": ("none",),
     "initial_state": ("non-zero",),
@@ -177,7 +179,7 @@ def _unlike(topic: str, rows: Any, attempt: int, *, reset_after: bool) -> Iterat
 
 
 def _row_case(topic: str, clause: str, row: Mapping[str, Any], attempt: int, *, reset_after: bool) -> Case:
-    row = {**row, **_DROPPING[row["dropping"]]}
+    row = {**row, **DROPPING[row["dropping"]]}
     spec = row_spec(row, reset_after=reset_after)
     case_id = f"{topic}/{spec.variant}/{row_words(row)}"
     draw = Draw(f"{case_id}#{attempt}")

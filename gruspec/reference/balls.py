@@ -99,9 +99,9 @@ class BallNumbers:
         """Enclose ``z h + (1 - z) n``."""
         return np.asarray(_blend(update, state, candidate), dtype=object)
 
-    def slope(self, name: str, preactivation: Balls, activated: Balls) -> Balls:
-        """Enclose the derivative of an activation; at a corner that is not met exactly, all that it can be."""
-        return np.asarray(_SLOPE_UFUNCS[name](preactivation, activated), dtype=object)
+    def pull_to_preactivation(self, cotangent: Balls, name: str, preactivation: Balls, activated: Balls) -> Balls:
+        """Enclose the cotangent times the derivative; at a corner that is not met exactly, times all that it can be."""
+        return np.asarray(cotangent * _SLOPE_UFUNCS[name](preactivation, activated), dtype=object)
 
     def pull_to_update(self, cotangent: Balls, _: Balls, state: Balls, candidate: Balls) -> Balls:
         """Enclose ``g (h - n)``."""

@@ -55,6 +55,8 @@ class Precision:
 
     Attributes
     ----------
+    names
+        Number of errors that have a name.
     peak
         Largest finite sum of magnitudes, errors included, of any intermediate result [admission].
     infinite
@@ -68,6 +70,7 @@ class Precision:
         self.underflow = (
             format_.smallest_subnormal / 2 if gradual else format_.smallest_normal
         ) / format_.unit_roundoff
+        self.names = 0
         self.peak = 0.0
         self.infinite = False
 
@@ -246,12 +249,14 @@ def exact_array(precision: Precision, values: Array) -> ErrorArray:
 def with_fresh_errors(array: ErrorArray) -> ErrorArray:
     """Give the unnamed error of every element a name of its own, so that it too propagates with its sign.
 
-    Rows of a batch never meet, so one name serves the same unit of every row.
+    Rows of a batch never meet, so one name serves the same unit of every row. A name is never given twice: in a
+    backward pass, errors of cotangents meet those of states that the cotangents do not depend on.
     """
-    units = array.shape[-1]
+    precision, units = array.precision, array.shape[-1]
     named = np.eye(units)[:, None, None, :] * array.rest[None]
-    coefficients = np.concatenate([array.coefficients, named])
-    return ErrorArray(array.precision, array.value, coefficients, np.zeros(array.shape), array.grid)
+    coefficients = np.concatenate([_with_names(array.coefficients, precision.names), named])
+    precision.names += units
+    return ErrorArray(precision, array.value, coefficients, np.zeros(array.shape), array.grid)
 
 
 def choose(condition: NDArray[np.bool_], chosen: ErrorArray, other: ErrorArray) -> ErrorArray:

@@ -95,6 +95,12 @@ class ErrorNumbers:
         """Return the derivative of an activation."""
         return error_slopes.slope(name, preactivation, activated)
 
+    def pull_to_preactivation(
+        self, cotangent: ErrorArray, name: str, preactivation: ErrorArray, activated: ErrorArray
+    ) -> ErrorArray:
+        """Return the cotangent times the derivative of an activation by the worst permitted form."""
+        return error_slopes.pull_to_preactivation(cotangent, self.slope(name, preactivation, activated))
+
     def pull_to_update(
         self, cotangent: ErrorArray, _: ErrorArray, state: ErrorArray, candidate: ErrorArray
     ) -> ErrorArray:

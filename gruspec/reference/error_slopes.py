@@ -7,6 +7,7 @@ What a form of its own adds is bounded here, in units of u, by the worst of the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -102,9 +103,30 @@ _FROM_VALUE = {"tanh": _tanh, "sigmoid": _sigmoid}
 _FROM_PREACTIVATION = {"hard_sigmoid": _hard_sigmoid, "relu": _relu, "linear": _linear}
 
 
+def pull_to_preactivation(cotangent: ErrorArray, slope: ErrorArray) -> ErrorArray:
+    """Return the product of a cotangent and a slope.
+
+    Where the cotangent g comes into the slope, as in (g + g y)(1 - y), two more results may underflow, of which at most
+    twice as much is left in the product.
+    """
+    product = cotangent * slope
+    return _also_lost(product, 4 * product.precision.underflow * (slope.grid == INEXACT_GRID))
+
+
 def pull_to_update(cotangent: ErrorArray, state: ErrorArray, candidate: ErrorArray) -> ErrorArray:
-    """Return ``g h - g n``: as the sum of two products it costs at least as much as ``g (h - n)``."""
-    return cotangent * state + -(cotangent * candidate)
+    """Return ``g h - g n``: as the sum of two products it costs at least as much as ``g (h - n)``.
+
+    But an underflow of h - n counts g times.
+    """
+    g, h, n = cotangent.settled(), state.settled(), candidate.settled()
+    difference_rounds = ~g.precision.fits(h.reach + n.reach, np.minimum(h.grid, n.grid))
+    return _also_lost(g * h + -(g * n), g.reach * g.precision.underflow * difference_rounds)
+
+
+def _also_lost(array: ErrorArray, error: Array) -> ErrorArray:
+    """Return a pending sum with more error, if it has terms at all."""
+    lost = np.where(array.as_sum().terms > 0, error, 0.0)
+    return replace(array, rest=array.rest + lost, grid=np.where(lost > 0, INEXACT_GRID, array.grid))
 
 
 def pull_to_state(cotangent: ErrorArray, update: ErrorArray) -> ErrorArray:

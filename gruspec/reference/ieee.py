@@ -83,9 +83,9 @@ class IEEENumbers:
         """Combine state and candidate."""
         return _BLENDS[self.form](update, state, candidate)
 
-    def slope(self, name: str, preactivation: Array, activated: Array) -> Array:
-        """Return the derivative of an activation."""
-        return _SLOPES[name](preactivation, activated)
+    def pull_to_preactivation(self, cotangent: Array, name: str, preactivation: Array, activated: Array) -> Array:
+        """Return the cotangent times the derivative of an activation."""
+        return cotangent * _SLOPES[name](preactivation, activated)
 
     def pull_to_update(self, cotangent: Array, _: Array, state: Array, candidate: Array) -> Array:
         """Return ``g (h - n)``."""

@@ -56,8 +56,8 @@ class NumberSystem(Protocol[A]):
 class DifferentiableNumbers(NumberSystem[A], Protocol[A]):
     """What training needs beside the definition: reverse accumulation and losses [arithmetic-gradients, losses]."""
 
-    def slope(self, name: str, preactivation: A, activated: A) -> A:
-        """Return the derivative of an activation at a point where its value is known [gradient-kinks]."""
+    def pull_to_preactivation(self, cotangent: A, name: str, preactivation: A, activated: A) -> A:
+        """Return an activation's cotangent times its derivative, at a point with a known value [gradient-kinks]."""
         ...
 
     def pull_to_update(self, cotangent: A, update: A, state: A, candidate: A) -> A:

@@ -134,8 +134,7 @@ class Tape(Generic[A]):
         activated = self.numbers.activation(name, preactivation.value)
 
         def pull(cotangent: A) -> A:
-            pulled: A = cotangent * self.numbers.slope(name, preactivation.value, activated)
-            return pulled
+            return self.numbers.pull_to_preactivation(cotangent, name, preactivation.value, activated)
 
         return self.record(activated, (preactivation, pull))
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scalar_loop import FUNCTIONS
 
 from gruspec.backend import Registry
-from gruspec.errors import DeviceUnavailable, MissingDependency, Unsupported
-from gruspec.spec import GRUSpec, weight_shapes
+from gruspec.errors import DeviceUnavailable, MissingDependency, SpecError, Unsupported
+from gruspec.spec import GRUSpec, WeightSettings, weight_shapes
 from gruspec_tensorflow import v1, v2
 from gruspec_tensorflow.devices import placed, require_placed
+from gruspec_tensorflow.gradients import pull_back
 
 BACKENDS: dict[str, Any] = {"tf-v1": v1(), "tf-v2": v2()}
 DEFINED_IN = {"tf-v1": "tf_keras.src.layers.rnn.gru_v1", "tf-v2": "tf_keras.src.layers.rnn.gru"}
@@ -35,11 +37,17 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def scalar(name: str, dtype: str = "float64", weights: dict[str, Any] | None = None, **arguments: Any) -> Any:
+def scalar(
+    name: str,
+    dtype: str = "float64",
+    weights: dict[str, Any] | None = None,
+    settings: WeightSettings | None = None,
+    **arguments: Any,
+) -> Any:
     """One unit with z = r = 1/2 whatever comes in: h' = h/2 + (x + h/2)/2, exact in every dtype."""
     spec = GRUSpec(**{"units": 1, "activation": "linear", **arguments})
     arrays = {key: np.asarray(value, real(dtype)) for key, value in (weights or SCALAR).items()}
-    return BACKENDS[name].prepare(spec, arrays, dtype=dtype, device="cpu")
+    return BACKENDS[name].prepare(spec, arrays, dtype=dtype, device="cpu", settings=settings)
 
 
 def random_weights(spec: GRUSpec, input_size: int, dtype: str = "float64") -> dict[str, Any]:
@@ -84,6 +92,9 @@ def test_loading_is_silent_and_gives_the_class_behind_the_public_name() -> None:
 def test_registered_and_declared(name: str) -> None:
     declared = Registry().get(name).load_runnable().capabilities()
     assert (declared.kind, declared.extra, declared.devices) == ("native", "tensorflow", ("cpu", "cuda"))
+    assert declared.dropout
+    assert declared.gradients
+    assert declared.losses
 
 
 def test_the_real_class_is_built(name: str) -> None:
@@ -178,9 +189,9 @@ def test_both_layers_agree_where_v2_takes_its_own_loop() -> None:
 @pytest.mark.parametrize("unroll", [False, True])
 def test_a_masked_step_holds_the_output_and_carries_the_state(name: str, unroll: bool) -> None:  # noqa: FBT001
     layer = scalar(name, return_sequences=True, return_state=True, unroll=unroll)
-    outputs, state = layer(X, mask=np.array([[False, True, False]]), initial_state=np.array([[4.0]]))
-    np.testing.assert_array_equal(outputs.ravel(), [0, 4, 4])
-    assert state == [[4.0]]
+    output = layer(X, mask=np.array([[False, True, False]]), initial_state=np.array([[4.0]]))
+    np.testing.assert_array_equal(output.outputs.ravel(), [0, 4, 4])
+    assert output.state == [[4.0]]
     assert layer(X, mask=np.zeros((1, 3), bool), initial_state=np.array([[4.0]])).state == [[4.0]]
 
 
@@ -245,9 +256,347 @@ def test_known_a_stateful_layer_takes_an_empty_batch_for_an_unknown_one(name: st
         scalar(name, stateful=True)(X[:0])
 
 
-def test_dropout_masks_are_refused(name: str) -> None:
-    with pytest.raises(Unsupported, match="dropout masks"):
-        scalar(name)(X, training=True, dropout_masks={"inputs": np.ones((3, 1, 1))})
+def drawn(spec: GRUSpec, batch: int, input_size: int, seed: int = 3) -> dict[str, Any]:
+    """Dropout masks of the scale that the rates of 1/2 and 1/4 have."""
+    rng = np.random.default_rng(seed)
+    gates = 3 if spec.implementation == 1 else 1
+    return {
+        "inputs": rng.choice([0.0, 2.0], (gates, batch, input_size)),
+        "recurrent": rng.choice([0.0, 4 / 3], (3, batch, spec.units)),
+    }
+
+
+def dropped(spec: GRUSpec, weights: dict[str, Any], x: Any, h: Any, m: Any, k: Any) -> Any:
+    """The outputs under dropout masks m (3, B, D) and k (3, B, u), (B, T, u): the formula of the specification."""
+    (wz, wr, wh), (uz, ur, uh) = (np.split(weights[key], 3, axis=1) for key in ("kernel", "recurrent_kernel"))
+    (bz, br, bh), (cz, cr, ch) = np.reshape(np.split(np.resize(weights["bias"], 6 * spec.units), 6), (2, 3, -1))
+    if not spec.reset_after:
+        cz, cr, ch = 0 * cz, 0 * cr, 0 * ch
+    gate, activation = FUNCTIONS[spec.recurrent_activation], FUNCTIONS[spec.activation]
+    outputs = []
+    for t in range(x.shape[1]):
+        z = gate((x[:, t] * m[0]) @ wz + bz + (h * k[0]) @ uz + cz)
+        r = gate((x[:, t] * m[1]) @ wr + br + (h * k[1]) @ ur + cr)
+        recurrent = r * ((h * k[2]) @ uh + ch) if spec.reset_after else (r * (h * k[2])) @ uh
+        h = z * h + (1 - z) * activation((x[:, t] * m[2]) @ wh + bh + recurrent)
+        outputs.append(h)
+    return np.stack(outputs, 1)
+
+
+@pytest.mark.parametrize("rates", [(0.5, 0.25), (0.5, 0.0), (0.0, 0.25)])
+@pytest.mark.parametrize("implementation", [1, 2])
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_dropout_masks_that_act_are_applied(
+    name: str,
+    reset_after: bool,  # noqa: FBT001
+    unroll: bool,  # noqa: FBT001
+    implementation: int,
+    rates: tuple[float, float],
+) -> None:
+    arguments: dict[str, Any] = {"reset_after": reset_after, "unroll": unroll, "implementation": implementation}
+    spec = GRUSpec(units=2, return_sequences=True, dropout=rates[0], recurrent_dropout=rates[1], **arguments)
+    weights, x = random_weights(spec, 3), np.random.default_rng(1).normal(size=(2, 4, 3))
+    masks, h = drawn(spec, 2, 3), np.array([[0.5, -0.25], [1.0, 0.125]])
+    m, k = np.broadcast_to(masks["inputs"], (3, 2, 3)), masks["recurrent"]
+    wanted = dropped(spec, weights, x, h, m if rates[0] else np.ones_like(m), k if rates[1] else np.ones_like(k))
+    layer = BACKENDS[name].prepare(spec, weights, dtype="float64", device="cpu")
+    got = layer(x, initial_state=h, training=True, dropout_masks=masks).outputs
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-14)
+    inactive = layer(x, initial_state=h, training=False, dropout_masks=masks).outputs
+    np.testing.assert_allclose(inactive, dropped(spec, weights, x, h, [1, 1, 1], [1, 1, 1]), rtol=0, atol=1e-14)
+    assert np.abs(got - inactive).max() > 0.01
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+def test_v2_with_cudnn_arguments_takes_one_mask_for_all_gates(time_major: bool) -> None:  # noqa: FBT001
+    arguments: dict[str, Any] = {
+        "units": 2,
+        "dropout": 0.5,
+        "return_sequences": True,
+        "time_major": time_major,
+        **CUDNN,
+    }
+    spec = GRUSpec(implementation=2, **arguments)
+    weights, x = random_weights(spec, 3), np.random.default_rng(1).normal(size=(2, 4, 3))
+    masks, h = drawn(spec, 2, 3), np.zeros((2, 2))
+    given = x.swapaxes(0, 1) if time_major else x
+    layer = BACKENDS["tf-v2"].prepare(spec, weights, dtype="float64", device="cpu")
+    outputs = layer(given, training=True, dropout_masks=masks).outputs
+    wanted = dropped(spec, weights, x, h, np.broadcast_to(masks["inputs"], (3, 2, 3)), [1, 1, 1])
+    np.testing.assert_allclose(outputs.swapaxes(0, 1) if time_major else outputs, wanted, rtol=0, atol=1e-14)
+    assert layer.could_use_cudnn
+    gate_by_gate = GRUSpec(implementation=1, **arguments)
+    layer = BACKENDS["tf-v2"].prepare(gate_by_gate, weights, dtype="float64", device="cpu")
+    with pytest.raises(Unsupported, match="one mask for the inputs of all gates"):
+        layer(given, training=True, dropout_masks=drawn(gate_by_gate, 2, 3))
+    np.testing.assert_allclose(layer(given).outputs, layer(given, training=False).outputs, rtol=0, atol=0)
+
+
+def test_a_layer_gets_its_own_dropout_back(name: str) -> None:
+    layer = scalar(name, dropout=0.5, recurrent_dropout=0.5)
+    masks = {"inputs": np.full((3, 1, 1), 2.0), "recurrent": np.full((3, 1, 1), 2.0)}
+    assert layer(X[:, :1], training=True, dropout_masks=masks).outputs == [[1]]
+    with pytest.raises(ValueError, match="incompatible with the layer"):
+        layer(X[0, :1], training=True, dropout_masks=masks)
+    own = type(layer.keras_layer.cell).get_dropout_mask_for_cell
+    assert layer.keras_layer.cell.get_dropout_mask_for_cell.__func__ is own
+    assert not {"get_dropout_mask_for_cell", "get_recurrent_dropout_mask_for_cell"} & set(vars(layer.keras_layer.cell))
+
+
+def test_training_is_passed_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, seen = scalar(name), []
+    keras_class = type(layer.keras_layer)
+    call = keras_class.call
+
+    def heard(*arguments: Any, **keywords: Any) -> Any:
+        seen.append(keywords["training"])
+        return call(*arguments, **keywords)
+
+    monkeypatch.setattr(keras_class, "call", heard)
+    layer(X)
+    layer(X, training=True)
+    layer.vjp(X, cotangents={"outputs": np.ones((1, 1))}, training=True)
+    assert seen == [False, True, True]
+
+
+def test_dropout_masks_that_do_not_act_are_not_looked_at(name: str) -> None:
+    odd = {"inputs": np.zeros((7, 7)), "recurrent": np.zeros((7, 7))}
+    assert scalar(name, dropout=0.5)(X, dropout_masks=odd).outputs == [[3.03125]]
+    assert scalar(name)(X, training=True, dropout_masks=odd).outputs == [[3.03125]]
+    assert scalar(name, dropout=1, recurrent_dropout=1)(X).outputs == [[3.03125]]
+    inputs = {"inputs": np.full((3, 1, 1), 2.0), "recurrent": odd["recurrent"]}
+    assert scalar(name, dropout=0.5)(X, training=True, dropout_masks=inputs).outputs == [[6.0625]]
+
+
+def test_dropout_that_cannot_be_judged_or_cannot_be_is_refused(name: str) -> None:
+    layer = scalar(name, dropout=0.5)
+    with pytest.raises(Unsupported, match="draw its own"):
+        layer(X, training=True)
+    with pytest.raises(SpecError, match=r"'inputs' has shape \(1, 1, 1\); expected \(3, 1, 1\)"):
+        layer(X, training=True, dropout_masks={"inputs": np.ones((1, 1, 1))})
+    for one in (scalar(name, dropout=1), scalar(name, recurrent_dropout=1)):
+        with pytest.raises(ValueError, match=r"dropout=1\.0: in training the rate must be less than 1"):
+            one(X, training=True, dropout_masks={})
+
+
+SMOOTH: dict[str, Any] = {"units": 2, "recurrent_activation": "sigmoid"}
+DROPOUT: dict[str, Any] = {"dropout": 0.5, "recurrent_dropout": 0.25}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"reset_after": True, "return_sequences": True},
+        {"return_state": True, "unroll": True},
+        {"return_state": True, "return_sequences": True, "stateful": True},
+        {"return_state": True, "stateful": True, "go_backwards": True, "reset_after": True, "use_bias": False},
+        {"return_sequences": True, "time_major": True, "go_backwards": True, "return_state": True},
+        {"return_sequences": True, "zero_output_for_mask": True, "return_state": True},
+        {"return_sequences": True, "unroll": True, "go_backwards": True, "time_major": True},
+        {"recurrent_activation": "hard_sigmoid", "activation": "relu", "return_sequences": True},
+        DROPOUT,
+        DROPOUT | {"reset_after": True, "return_sequences": True, "unroll": True},
+        {"dropout": 0.5, "implementation": 2, "return_sequences": True, "return_state": True},
+        {"dropout": 0.5, "implementation": 2, "reset_after": True, "time_major": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_are_the_slopes_of_the_layer_itself(
+    name: str,
+    masked: bool,  # noqa: FBT001
+    arguments: dict[str, Any],
+) -> None:
+    spec = GRUSpec(**SMOOTH | arguments)
+    rng = np.random.default_rng(11)
+    shape = (4, 3) if spec.time_major else (3, 4)
+    point = {"inputs": rng.normal(size=(*shape, 3)), **random_weights(spec, 3)}
+    call: dict[str, Any] = {"training": bool(spec.dropout), "dropout_masks": drawn(spec, 3, 3)}
+    if masked:
+        valid = np.array([[False, True, False, True], [True, True, True, False], [False, False, False, False]])
+        call["mask"] = valid.T if spec.time_major else valid
+    recorded = rng.normal(size=(3, 2))
+    if not spec.stateful:
+        point["initial_state"] = rng.normal(size=(3, 2))
+
+    def layer(at: dict[str, Any]) -> Any:
+        weights = {key: at[key] for key in weight_shapes(spec, 3)}
+        prepared = BACKENDS[name].prepare(spec, weights, dtype="float64", device="cpu")
+        if spec.stateful:
+            prepared(at["inputs"], **call)
+            prepared.reset_states(recorded)
+        return prepared
+
+    def run(at: dict[str, Any]) -> Any:
+        return layer(at)(at["inputs"], initial_state=at.get("initial_state"), **call)
+
+    def value(at: dict[str, Any]) -> float:
+        output = run(at)
+        return float(sum((cotangent * getattr(output, key)).sum() for key, cotangent in cotangents.items()))
+
+    output = run(point)
+    cotangents = {"outputs": rng.normal(size=output.outputs.shape)}
+    if spec.return_state:
+        cotangents["state"] = rng.normal(size=output.state.shape)
+    found = layer(point).vjp(point["inputs"], cotangents=cotangents, initial_state=point.get("initial_state"), **call)
+    np.testing.assert_array_equal(found.output.outputs, output.outputs)
+    assert (found.output.state is None) is not spec.return_state
+    assert found.gradients.keys() == point.keys()
+    for key, at in point.items():
+        assert (found.gradients[key].shape, found.gradients[key].dtype) == (at.shape, at.dtype)
+        direction = rng.normal(size=at.shape)
+        above, below = (value(point | {key: at + step * direction}) for step in (1e-5, -1e-5))
+        slope = (above - below) / 2e-5
+        np.testing.assert_allclose((found.gradients[key] * direction).sum(), slope, rtol=0, atol=1e-8, err_msg=key)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+def test_gradients_in_every_dtype(name: str, dtype: str) -> None:
+    x, one = X.astype(real(dtype)), np.ones((1, 1), real(dtype))
+    output, gradients = scalar(name, dtype).vjp(x, cotangents={"outputs": one}, initial_state=0 * one)
+    assert output.outputs.astype(float) == [[3.03125]]
+    assert {array.dtype for array in gradients.values()} == {np.dtype(real(dtype))}
+    wanted = {"inputs": [0.28125, 0.375, 0.5], "initial_state": [0.75**3]}
+    for key, values in wanted.items():
+        np.testing.assert_array_equal(gradients[key].astype(float).ravel(), values)
+    assert gradients["bias"].astype(float)[2] == 0.28125 + 0.375 + 0.5
+
+
+def test_gradients_stay_inside_one_call(name: str) -> None:
+    one = np.ones((1, 1))
+    layer = scalar(name, stateful=True)
+    first = layer.vjp(X[:, :1], cotangents={"outputs": one})
+    second = layer.vjp(X[:, 1:], cotangents={"outputs": one})
+    assert (first.output.outputs, second.output.outputs) == ([[0.5]], [[3.03125]])
+    np.testing.assert_array_equal(second.gradients["inputs"].ravel(), [0.375, 0.5])
+    assert layer(X[:, :1]).outputs == [[0.5 + 0.75 * 3.03125]], "a call under a tape records its state too"
+
+
+def test_nothing_flows_where_nothing_connects(name: str) -> None:
+    one = np.ones((1, 1))
+    masked: dict[str, Any] = {"mask": np.zeros((1, 3), bool), "initial_state": 4 * one}
+    gradients = scalar(name).vjp(X, cotangents={"outputs": one}, **masked).gradients
+    assert all(not array.any() for array in gradients.values())
+    gradients = scalar(name, return_state=True).vjp(X, cotangents={"outputs": one, "state": one}, **masked).gradients
+    assert gradients["initial_state"] == [[1]]
+    gradients = scalar(name, return_state=True).vjp(X, cotangents={"outputs": 0 * one, "state": one}).gradients
+    np.testing.assert_array_equal(gradients["inputs"].ravel(), [0.28125, 0.375, 0.5])
+    gradients = scalar(name, return_state=True).vjp(X, cotangents={"outputs": one}).gradients
+    np.testing.assert_array_equal(gradients["inputs"].ravel(), [0.28125, 0.375, 0.5])
+
+
+def test_cotangents_that_do_not_fit_are_refused(name: str) -> None:
+    one = np.ones((1, 1))
+    for cotangents, message in (
+        ({"outputs": np.ones(1)}, r"'outputs' has shape \(1,\); expected \(1, 1\)"),
+        ({"outputs": one, "state": one}, "'state' is not returned; returned are outputs"),
+        ({}, "'outputs' missing"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            scalar(name).vjp(X, cotangents=cotangents)
+    with pytest.raises(SpecError, match=r"'state' has shape \(1, 1, 1\); expected \(1, 1\)"):
+        scalar(name, return_state=True).vjp(X, cotangents={"outputs": one, "state": one[None]})
+
+
+def test_sparse_gradients_become_arrays(tf: Any) -> None:
+    table = tf.Variable([[1.0], [2.0], [3.0]])
+    with tf.GradientTape() as tape:
+        rows = tf.gather(table, [2, 0, 2])
+    found = pull_back(tape, {"outputs": rows}, {"outputs": tf.ones((3, 1))}, {"table": table})
+    assert found["table"].numpy().tolist() == [[1], [0], [2]]
+
+
+def test_gradients_go_through_the_path_that_ran() -> None:
+    spec = GRUSpec(units=2, **CUDNN)
+    layer = BACKENDS["tf-v2"].prepare(spec, random_weights(spec, 1), dtype="float64", device="cpu")
+    layer.vjp(X, cotangents={"outputs": np.ones((1, 2))})
+    assert layer.path == "generic"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"unroll": True}, {"activation": "tanh"}, CUDNN], ids=str)
+def test_known_nan_at_a_masked_step_reaches_gradients(name: str, arguments: dict[str, Any]) -> None:
+    spec = GRUSpec(units=2, **arguments)
+    layer = BACKENDS[name].prepare(spec, random_weights(spec, 1), dtype="float64", device="cpu")
+    call: dict[str, Any] = {"mask": np.array([[True, False, True]] * 2), "initial_state": np.ones((2, 2))}
+    for bad, wrong in ((np.nan, {"kernel", "recurrent_kernel", "bias"}), (np.inf, {"kernel"})):
+        x = np.concatenate([X, X])
+        x[0, 1] = bad
+        output, gradients = layer.vjp(x, cotangents={"outputs": np.ones((2, 2))}, **call)
+        assert np.isfinite(output.outputs).all()
+        assert {key for key in ("kernel", "recurrent_kernel", "bias") if np.isnan(gradients[key]).all()} == wrong
+        rows = np.isnan(gradients["inputs"][..., 0]), np.isnan(gradients["initial_state"]).all(1)
+        assert [row.tolist() for row in rows] == [
+            [[bool(np.isnan(bad))] * 2 + [False], [False] * 3],
+            [bool(np.isnan(bad)), False],
+        ]
+
+
+def test_known_no_gradient_reaches_an_explicit_state_that_is_ignored(name: str) -> None:
+    layer = scalar(name, stateful=True)
+    call: dict[str, Any] = {"cotangents": {"outputs": np.ones((1, 1))}, "initial_state": np.full((1, 1), 4.0)}
+    slopes = [layer.vjp(X[:, :1], **call).gradients["initial_state"].item() for _ in range(2)]
+    assert slopes == [0.75, 0]
+
+
+def l1l2(l1: float, l2: float) -> dict[str, Any]:
+    return {"class_name": "L1L2", "config": {"l1": l1, "l2": l2}}
+
+
+REGULARIZED = WeightSettings(
+    kernel_regularizer=l1l2(0.5, 0.25),
+    recurrent_regularizer=l1l2(0.25, 0.0),
+    bias_regularizer=l1l2(0.0, 0.5),
+    activity_regularizer=l1l2(0.5, 0.0),
+)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("arguments", [{}, {"unroll": True}, {"stateful": True}], ids=str)
+def test_losses_by_hand(name: str, arguments: dict[str, Any], dtype: str) -> None:
+    """Outputs are 3/2, 25/8 and 171/32, the final state 171/32; kernel, recurrent kernel and bias have 1, 1 and 2."""
+    weights = SCALAR | {"bias": [0.0, 0.0, 2.0]}
+    options: dict[str, Any] = {"return_sequences": True, "return_state": True, **arguments}
+    x = np.concatenate([X, X]).astype(dtype)
+    of_weights = [0.75, 0.25, 2.0]
+    activity = [(1.5 + 3.125 + 5.34375) / 2, 5.34375 / 2]
+    layer = scalar(name, dtype, weights, REGULARIZED, **options)
+    output = layer(x)
+    assert (output.losses.dtype, output.losses.tolist()) == (np.dtype(dtype), activity + of_weights)
+    if not arguments.get("stateful"):
+        assert layer(x).losses.tolist() == activity + of_weights, "each call has its own"
+    layer = scalar(name, dtype, weights, REGULARIZED, **options | {"time_major": True})
+    losses = layer.vjp(x.swapaxes(0, 1), cotangents={"outputs": np.ones((3, 2, 1), dtype)}).output.losses
+    np.testing.assert_allclose(losses[0], activity[0] * 2 / 3, rtol=2e-3 if dtype == "float16" else 1e-6)
+    assert losses[1:].tolist() == activity[1:] + of_weights
+
+
+def test_losses_of_what_has_no_regularizer_are_left_out(name: str) -> None:
+    assert scalar(name)(X).losses is None
+    none = scalar(name, "bfloat16", settings=WeightSettings())(X.astype(real("bfloat16"))).losses
+    assert (none.shape, none.dtype) == ((0,), real("bfloat16"))
+    kernel = scalar(name, settings=WeightSettings(kernel_regularizer="l1"), weights=no_bias(), use_bias=False)(X)
+    np.testing.assert_allclose(kernel.losses, [0.01], rtol=1e-7)
+    assert scalar(name, settings=REGULARIZED, weights=no_bias(), use_bias=False)(X).losses.tolist() == [
+        0.5 * 3.03125,
+        0.75,
+        0.25,
+    ]
+    assert scalar(name, settings=REGULARIZED)(X[:0]).losses.tolist() == [0, 0.75, 0.25, 0]
+
+
+def test_losses_do_not_enter_gradients(name: str) -> None:
+    cotangents = {"outputs": np.ones((1, 1))}
+    plain, regularized = (scalar(name, settings=s).vjp(X, cotangents=cotangents) for s in (None, REGULARIZED))
+    for key, gradient in plain.gradients.items():
+        np.testing.assert_array_equal(gradient, regularized.gradients[key])
+
+
+def test_known_factors_of_regularizers_are_float32(name: str) -> None:
+    losses = scalar(name, settings=WeightSettings(kernel_regularizer=l1l2(0.1, 0.0)))(X).losses
+    assert losses.dtype == np.float64
+    assert losses.tolist() == [float(np.float32(0.1))]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
