@@ -90,7 +90,7 @@ class NativeBackend:
             layer.cell.build((None, weights["kernel"].shape[0]))
             layer.set_weights([weights[name] for name in _WEIGHTS if name in weights])
         require_placed(device, layer.weights)
-        return NativeLayer(spec, layer, capabilities=capabilities, device=device, has_losses=settings is not None)
+        return NativeLayer(spec, layer, capabilities=capabilities, device=device)
 
 
 def v1() -> Backend:

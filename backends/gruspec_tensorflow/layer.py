@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gruspec.backend import Differentiated, Output
-from gruspec.spec import Dimensions, weight_shapes
+from gruspec.spec import Dimensions, check_cotangents, weight_shapes
 
 from .devices import placed, require_placed
 from .dropout import injected, stated_masks
 from .framework import load_tensorflow
-from .gradients import check_cotangents, pull_back
+from .gradients import pull_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +45,6 @@ class NativeLayer:
         The claim that calls must be inside of.
     device
         ``"cpu"`` or ``"cuda"``; the layer's weights are on it.
-    has_losses
-        Whether calls report the layer's losses.
 
     Attributes
     ----------
@@ -58,15 +56,12 @@ class NativeLayer:
         the first call of a layer that could run either.
     """
 
-    def __init__(
-        self, spec: GRUSpec, keras_layer: Any, *, capabilities: Capabilities, device: str, has_losses: bool
-    ) -> None:
+    def __init__(self, spec: GRUSpec, keras_layer: Any, *, capabilities: Capabilities, device: str) -> None:
         self.keras_layer = keras_layer
         self.path: Path | None = "generic"
         self._spec = spec
         self._capabilities = capabilities
         self._device = device
-        self._has_losses = has_losses
         self._weights = {name: getattr(keras_layer.cell, name) for name in weight_shapes(spec, 0)}
         if self.could_use_cudnn:
             self.path = None
@@ -76,6 +71,15 @@ class NativeLayer:
     def could_use_cudnn(self) -> bool:
         """Whether the layer's arguments allow the cuDNN kernel: by itself no evidence that a call ran it."""
         return bool(getattr(self.keras_layer, _ELIGIBLE, False))
+
+    @property
+    def losses(self) -> Array:
+        """What regularizers add to a loss after the latest call, (n,) in the dtype of the layer [losses]."""
+        with placed(self._device):
+            losses = load_tensorflow().convert_to_tensor(self.keras_layer.losses, self.keras_layer.compute_dtype)
+            require_placed(self._device, [losses])
+            array: Array = losses.numpy()
+            return array
 
     def __call__(
         self,
@@ -105,8 +109,7 @@ class NativeLayer:
         Returns
         -------
         Output
-            What the layer returned; ``state`` is None unless ``return_state`` is set, ``losses`` is None unless the
-            layer was prepared with settings.
+            What the layer returned; ``state`` is None unless ``return_state`` is set.
 
         Raises
         ------
@@ -156,7 +159,7 @@ class NativeLayer:
             As for a call, or if a cotangent is of something that is not returned, or of another shape.
         """
         masks = self._admit(inputs, mask, initial_state, dropout_masks, training=training, gradients=True)
-        check_cotangents(self._spec, cotangents, self._sizes(inputs))
+        check_cotangents(self._spec, self._sizes(inputs), {name: array.shape for name, array in cotangents.items()})
         tf = load_tensorflow()
         with placed(self._device):
             arguments = _tensors(inputs=inputs, mask=mask, initial_state=initial_state)
@@ -208,10 +211,7 @@ class NativeLayer:
         return dict(zip(("outputs", "state"), result if self._spec.return_state else [result], strict=False))
 
     def _output(self, results: Mapping[str, Any]) -> Output:
-        """Return the results of a call, and the losses that it left, as arrays."""
-        if self._has_losses:
-            losses = load_tensorflow().convert_to_tensor(self.keras_layer.losses, results["outputs"].dtype)
-            results = {**results, "losses": losses}
+        """Return the results of a call as arrays."""
         require_placed(self._device, results.values())
         return Output(**{name: tensor.numpy() for name, tensor in results.items()})
 

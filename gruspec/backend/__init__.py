@@ -14,6 +14,7 @@ from gruspec.backend.protocol import (
     Differentiated,
     Layer,
     Output,
+    RegularizedLayer,
     RegularizingBackend,
     Weights,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Output",
     "Registration",
     "Registry",
+    "RegularizedLayer",
     "RegularizingBackend",
     "Weights",
     "batch_major_mask",

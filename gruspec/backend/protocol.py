@@ -21,13 +21,10 @@ class Output(NamedTuple):
 
     ``outputs`` is (B, u), or the sequence where ``return_sequences`` is set: (B, T, u), (T, B, u) under
     ``time_major``. ``state`` is (B, u) where ``return_state`` is set; elsewhere it may be None and is not judged.
-    ``losses`` (n,) is what regularizers add to a loss, where the layer was prepared with some: of the outputs, of the
-    state where it is returned, of kernel, recurrent kernel and bias, without those that have no regularizer [losses].
     """
 
     outputs: NDArray[Any]
     state: NDArray[Any] | None = None
-    losses: NDArray[Any] | None = None
 
 
 class Differentiated(NamedTuple):
@@ -116,6 +113,19 @@ class DifferentiableLayer(Layer, Protocol):
         ...
 
 
+class RegularizedLayer(Layer, Protocol):
+    """A layer that has regularizers."""
+
+    @property
+    def losses(self) -> NDArray[Any]:
+        """What the regularizers add to a loss after the latest call, (n,) in the dtype of the layer [losses].
+
+        Of the outputs, of the state where it is returned, of kernel, recurrent kernel and bias, without those that have
+        no regularizer.
+        """
+        ...
+
+
 @runtime_checkable
 class Backend(Protocol):
     """An implementation of the GRU specification."""
@@ -160,7 +170,7 @@ class RegularizingBackend(Backend, Protocol):
 
     def prepare(
         self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str, settings: WeightSettings | None = None
-    ) -> Layer:
+    ) -> RegularizedLayer:
         """Bind a layer as any implementation does.
 
         Parameters

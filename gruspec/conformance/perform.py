@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gruspec.backend import Backend, Layer, RegularizingBackend
+    from gruspec.backend import Backend, Layer, RegularizedLayer, RegularizingBackend
     from gruspec.conformance.wire import Frame
 
-OUTPUTS = ("outputs", "state", "losses")
+OUTPUTS = ("outputs", "state")
 
 
 def perform(backend: Backend, request: Frame, *, dtype: str, device: str) -> Reply:
@@ -65,6 +65,8 @@ def perform(backend: Backend, request: Frame, *, dtype: str, device: str) -> Rep
         given = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{index}/")}
         try:
             step = _operate(layer, operation, given, outputs, index)
+            if request.header["settings"] is not None and operation["op"] == "call":
+                outputs[f"{index}/losses"] = np.array(cast("RegularizedLayer", layer).losses)
         except Exception as error:  # noqa: BLE001  as above
             step = _failure(error)
         steps.append(step)
@@ -99,7 +101,7 @@ def _operate(
     else:
         result, gradients = layer.vjp(given["inputs"], cotangents=cotangents, **arguments)
     found = {name: getattr(result, name, None) for name in OUTPUTS}
-    if not (hasattr(result, "outputs") and hasattr(result, "state")):
+    if not all(hasattr(result, name) for name in OUTPUTS):
         return Step("returned", text=f"returned {type(result).__name__}, expected gruspec.backend.Output")
     found |= {f"{GRADIENTS}{name}": array for name, array in gradients.items()}
     wrong = []

@@ -74,17 +74,18 @@ def join_weights(spec: GRUSpec, blocks: Mapping[str, NDArray[Any]]) -> dict[str,
 
 
 def split_masks(masks: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """Cut dropout masks into one for each gate; a single mask for the inputs serves all gates [dropout-masks].
+    """Cut dropout masks into one for each gate [dropout-masks].
 
     Returns
     -------
     dict
-        For each gate g of z, r, h: ``inputs_g`` (B, 1, D) and ``recurrent_g`` (B, 1, u), where given.
+        For each gate g of z, r, h: ``inputs_g`` (B, 1, D) and ``recurrent_g`` (B, 1, u), where given; a single mask
+        that serves all gates is ``inputs``.
     """
     return {
-        f"{kind}_{gate}": array[min(i, len(array) - 1)][:, None]
+        kind + suffix: mask[:, None]
         for kind, array in masks.items()
-        for i, gate in enumerate(GATES)
+        for suffix, mask in zip([""] if len(array) == 1 else [f"_{gate}" for gate in GATES], array, strict=True)
     }
 
 
@@ -124,9 +125,9 @@ class Definition(Generic[A]):
         self.weights = weights
         self.dropout_masks = dropout_masks
 
-    def dropped(self, kind: str, gate: str, values: A) -> A:
-        """Return inputs or a state as the product of a gate sees them [dropout-masks]."""
-        mask = self.dropout_masks.get(f"{kind}_{gate}")
+    def dropped(self, name: str, values: A) -> A:
+        """Return inputs or a state under a dropout mask, if there is one of that name [dropout-masks]."""
+        mask = self.dropout_masks.get(name)
         if mask is None:
             return values
         masked: A = values * mask
@@ -134,13 +135,13 @@ class Definition(Generic[A]):
 
     def projection(self, gate: str, inputs: A) -> A:
         """Return ``x W_g + b_g``."""
-        inputs = self.dropped("inputs", gate, inputs)
+        inputs = self.dropped(f"inputs_{gate}", inputs)
         projected: A = inputs @ self.weights[f"kernel_{gate}"] + self.weights[f"bias_{gate}"]
         return projected
 
     def recurrence(self, gate: str, state: A) -> A:
         """Return ``h U_g + b'_g``."""
-        state = self.dropped("recurrent", gate, state)
+        state = self.dropped(f"recurrent_{gate}", state)
         projected: A = state @ self.weights[f"recurrent_kernel_{gate}"] + self.weights[f"recurrent_bias_{gate}"]
         return projected
 
@@ -159,6 +160,7 @@ class Definition(Generic[A]):
 
     def cell(self, inputs: A, state: A) -> A:
         """Return the new state, which is also the output of the step [update]."""
+        inputs = self.dropped("inputs", inputs)
         update = self.gate("z", inputs, state)
         reset = self.gate("r", inputs, state)
         return self.numbers.blend(update, state, self.candidate(inputs, state, reset))

@@ -108,7 +108,7 @@ def evaluate_vjp(
     spec, weights, inputs
         As for :func:`evaluate`.
     cotangents
-        ``outputs``, shaped like the outputs, and perhaps ``state`` (B, u).
+        ``outputs``, shaped like the outputs, and, under ``return_state``, perhaps ``state`` (B, u).
     **call
         ``mask``, ``initial_state``, ``training`` and ``dropout_masks``, as for :func:`evaluate`.
 

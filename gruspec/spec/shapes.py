@@ -175,16 +175,15 @@ def check_cotangents(spec: GRUSpec, sizes: Dimensions, cotangents: Mapping[str, 
     Raises
     ------
     SpecError
-        If ``outputs`` is missing, a name is neither ``outputs`` nor ``state``, or a shape does not fit.
+        If ``outputs`` is missing, a cotangent is of something that the layer does not return, or a shape does not fit.
     """
-    wanted = {
-        "outputs": outputs_shape(spec, sizes.batch, sizes.timesteps),
-        "state": state_shape(spec, sizes.batch),
-    }
+    wanted: dict[str, tuple[int, ...]] = {"outputs": outputs_shape(spec, sizes.batch, sizes.timesteps)}
+    if spec.return_state:
+        wanted["state"] = state_shape(spec, sizes.batch)
     if "outputs" not in cotangents:
         raise SpecError(f"cotangents: 'outputs' missing; expected shape {wanted['outputs']}")
     for name, shape in cotangents.items():
         if name not in wanted:
-            raise SpecError(f"cotangents: {name!r} unknown; known are {listed(wanted)}")
+            raise SpecError(f"cotangents: {name!r} is not returned by this layer; it returns {listed(wanted)}")
         if tuple(shape) != wanted[name]:
             raise SpecError(f"cotangents: {name!r} has shape {tuple(shape)}; expected {wanted[name]}")

@@ -491,7 +491,7 @@ def test_cotangents_that_do_not_fit_are_refused(name: str) -> None:
     one = np.ones((1, 1))
     for cotangents, message in (
         ({"outputs": np.ones(1)}, r"'outputs' has shape \(1,\); expected \(1, 1\)"),
-        ({"outputs": one, "state": one}, "'state' is not returned; returned are outputs"),
+        ({"outputs": one, "state": one}, "'state' is not returned by this layer; it returns outputs"),
         ({}, "'outputs' missing"),
     ):
         with pytest.raises(SpecError, match=message):
@@ -562,28 +562,32 @@ def test_losses_by_hand(name: str, arguments: dict[str, Any], dtype: str) -> Non
     of_weights = [0.75, 0.25, 2.0]
     activity = [(1.5 + 3.125 + 5.34375) / 2, 5.34375 / 2]
     layer = scalar(name, dtype, weights, REGULARIZED, **options)
-    output = layer(x)
-    assert (output.losses.dtype, output.losses.tolist()) == (np.dtype(dtype), activity + of_weights)
+    layer(x)
+    assert (layer.losses.dtype, layer.losses.tolist()) == (np.dtype(dtype), activity + of_weights)
     if not arguments.get("stateful"):
-        assert layer(x).losses.tolist() == activity + of_weights, "each call has its own"
+        layer(x)
+        assert layer.losses.tolist() == activity + of_weights, "each call has its own"
     layer = scalar(name, dtype, weights, REGULARIZED, **options | {"time_major": True})
-    losses = layer.vjp(x.swapaxes(0, 1), cotangents={"outputs": np.ones((3, 2, 1), dtype)}).output.losses
+    layer.vjp(x.swapaxes(0, 1), cotangents={"outputs": np.ones((3, 2, 1), dtype)})
+    losses = layer.losses
     np.testing.assert_allclose(losses[0], activity[0] * 2 / 3, rtol=2e-3 if dtype == "float16" else 1e-6)
     assert losses[1:].tolist() == activity[1:] + of_weights
 
 
+def losses_of(layer: Any, inputs: Any = X) -> Any:
+    layer(inputs)
+    return layer.losses
+
+
 def test_losses_of_what_has_no_regularizer_are_left_out(name: str) -> None:
-    assert scalar(name)(X).losses is None
-    none = scalar(name, "bfloat16", settings=WeightSettings())(X.astype(real("bfloat16"))).losses
-    assert (none.shape, none.dtype) == ((0,), real("bfloat16"))
-    kernel = scalar(name, settings=WeightSettings(kernel_regularizer="l1"), weights=no_bias(), use_bias=False)(X)
-    np.testing.assert_allclose(kernel.losses, [0.01], rtol=1e-7)
-    assert scalar(name, settings=REGULARIZED, weights=no_bias(), use_bias=False)(X).losses.tolist() == [
-        0.5 * 3.03125,
-        0.75,
-        0.25,
-    ]
-    assert scalar(name, settings=REGULARIZED)(X[:0]).losses.tolist() == [0, 0.75, 0.25, 0]
+    for settings in (None, WeightSettings()):
+        none = losses_of(scalar(name, "bfloat16", settings=settings), X.astype(real("bfloat16")))
+        assert (none.shape, none.dtype) == ((0,), real("bfloat16"))
+    kernel = scalar(name, settings=WeightSettings(kernel_regularizer="l1"), weights=no_bias(), use_bias=False)
+    np.testing.assert_allclose(losses_of(kernel), [0.01], rtol=1e-7)
+    unbiased = scalar(name, settings=REGULARIZED, weights=no_bias(), use_bias=False)
+    assert losses_of(unbiased).tolist() == [0.5 * 3.03125, 0.75, 0.25]
+    assert losses_of(scalar(name, settings=REGULARIZED), X[:0]).tolist() == [0, 0.75, 0.25, 0]
 
 
 def test_losses_do_not_enter_gradients(name: str) -> None:
@@ -594,7 +598,7 @@ def test_losses_do_not_enter_gradients(name: str) -> None:
 
 
 def test_known_factors_of_regularizers_are_float32(name: str) -> None:
-    losses = scalar(name, settings=WeightSettings(kernel_regularizer=l1l2(0.1, 0.0)))(X).losses
+    losses = losses_of(scalar(name, settings=WeightSettings(kernel_regularizer=l1l2(0.1, 0.0))))
     assert losses.dtype == np.float64
     assert losses.tolist() == [float(np.float32(0.1))]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gruspec.backend import Capabilities, Output
+from gruspec.backend import Capabilities, Differentiated, Output
 from gruspec.errors import MissingDependency, NotStatefulError, SpecError, Unsupported
 
 SAMPLE = 'a sample called "odd"'
@@ -339,3 +339,65 @@ class ChoosingSample(Sample):
 
 def choosing() -> ChoosingSample:
     return ChoosingSample()
+
+
+class Learning(Echo):
+    """Passes cotangents on to its last inputs; ``lesson`` spoils what it answers."""
+
+    def vjp(self, inputs: Any, *, cotangents: Any, **call: Any) -> Any:
+        output = self(inputs, **call)
+        gradients = {"inputs": np.zeros_like(inputs)}
+        gradients["inputs"][:, -1] = cotangents["outputs"] + cotangents.get("state", 0)
+        for name in ("kernel", "recurrent_kernel"):
+            gradients[name] = np.zeros((self.spec.units, 3 * self.spec.units), inputs.dtype)
+        return self.behaviour(output, gradients) if self.behaviour else Differentiated(output, gradients)
+
+
+class LearningSample(Sample):
+    def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str) -> Learning:
+        return Learning(spec, self.behaviour)
+
+
+def learning() -> LearningSample:
+    return LearningSample()
+
+
+def learning_wrongly() -> LearningSample:
+    return LearningSample(lambda output, found: Differentiated(output, found | {"inputs": 2 * found["inputs"]}))
+
+
+def learning_incompletely() -> LearningSample:
+    return LearningSample(lambda output, found: Differentiated(output, {"inputs": found["inputs"]}))
+
+
+def learning_too_precisely() -> LearningSample:
+    return LearningSample(lambda output, found: Differentiated(output, found | {"kernel": found["kernel"].tolist()}))
+
+
+def native_without_gradients() -> Sample:
+    return Sample(kind="native")
+
+
+def native_honest_about_gradients() -> Sample:
+    return Sample(kind="native", gradients=False)
+
+
+class Penalized(Echo):
+    """Has one loss: the sum of the outputs of its latest call."""
+
+    losses: Any = None
+
+    def __call__(self, inputs: Any, **call: Any) -> Any:
+        output = super().__call__(inputs, **call)
+        self.losses = output.outputs.sum().reshape(1)
+        return output
+
+
+class PenalizedSample(Sample):
+    def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str, settings: Any = None) -> Penalized:
+        assert settings is None or settings.activity_regularizer["class_name"] == "L1L2"
+        return Penalized(spec, None)
+
+
+def penalized() -> PenalizedSample:
+    return PenalizedSample(losses=True)
