@@ -61,7 +61,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Check types."""
     install(session, "-e", ".", *group("typing"))
-    session.run("mypy", "gruspec", "backends", "tests", "benchmarks", "noxfile.py", "hatch_build.py")
+    session.run("mypy", "gruspec", "backends", "tests", "benchmarks", "docs/examples", "noxfile.py", "hatch_build.py")
 
 
 @nox.session
@@ -72,6 +72,13 @@ def framework(session: nox.Session, name: str) -> None:
     install(session, "-e", f".[{','.join(extras)}]" if extras else ".", *group("test"))
     session.run("pytest", f"tests/backends/test_{name}.py", *session.posargs)
     session.run("gruspec", "check")
+
+
+@nox.session
+def seed_layer(session: nox.Session) -> None:
+    """Compare gruspec_numpy.GRU with the layer it is, on random configurations: ``-- --examples N --seed S``."""
+    install(session, "-e", ".[tensorflow,reference]", *group("test"))
+    session.run("python", "tests/differential/seed_layer.py", *session.posargs)
 
 
 @nox.session

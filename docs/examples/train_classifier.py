@@ -5,18 +5,22 @@ Every source walks on a circle of three symbols. One mostly goes clockwise, one 
 All of them visit all symbols equally often, so that only their order tells which source it was. ``docs/training.md``
 explains the parts.
 
-B is the batch size, T the number of timesteps of the longest sequence, D = 3 the number of symbols.
+B is the batch size, T the number of timesteps of the longest sequence, D = 3 the number of symbols, u the number of
+units.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from gruspec.spec import Dimensions, acting_dropout
 from gruspec_numpy import GRU
 from gruspec_numpy.constraints import MaxNorm
+from gruspec_numpy.dropout import draw_masks
 from gruspec_numpy.initializers import GlorotUniform, Orthogonal
 from gruspec_numpy.regularizers import L1, L2
 
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from gruspec.spec import GRUSpec
 
     Array: TypeAlias = NDArray[Any]
 
@@ -34,25 +40,25 @@ SOURCES = np.stack([CLOCKWISE, CLOCKWISE.T, np.full((SYMBOLS, SYMBOLS), 1 / 3)])
 
 SHORTEST, LONGEST = 8, 16
 BATCH_SIZE = 64
-STEPS = 400
+STEPS = 200
 
-UNITS = 12
+UNITS = 16
 SETTINGS: dict[str, Any] = {
     "units": UNITS,
     "kernel_initializer": GlorotUniform(seed=1),
     "recurrent_initializer": Orthogonal(seed=2),
-    "kernel_regularizer": L2(2**-10),
-    "recurrent_regularizer": L1(2**-12),
-    "activity_regularizer": L2(2**-10),
+    "kernel_regularizer": L2(2**-14),
+    "recurrent_regularizer": L1(2**-16),
+    "bias_regularizer": L2(2**-14),
+    "activity_regularizer": L2(2**-14),
     "kernel_constraint": MaxNorm(1.5),
-    "recurrent_constraint": MaxNorm(0.75),
-    "bias_constraint": MaxNorm(0.5),
+    "recurrent_constraint": MaxNorm(1.5),
+    "bias_constraint": MaxNorm(1.0),
     "dropout": 0.125,
     "recurrent_dropout": 0.125,
     "dtype": "float64",
 }
-LEARNING_RATE = 0.25
-MOMENTUM = 0.875
+"""Factors are powers of two: tf_keras rounds those of regularizers, and the rates of optimizers, to float32."""
 
 
 class Batch(NamedTuple):
@@ -67,7 +73,10 @@ class Batch(NamedTuple):
 
 
 class Lesson(NamedTuple):
-    """What one step learns from: a batch, and the dropout masks for it."""
+    """What one step learns from: a batch, and the dropout masks for it, scaled by what they keep.
+
+    ``dropout_masks`` has ``inputs`` (3, B, D) and ``recurrent`` (3, B, u), for the gates z, r, h.
+    """
 
     batch: Batch
     dropout_masks: dict[str, Array]
@@ -86,18 +95,14 @@ def draw_batch(random: np.random.Generator, size: int) -> Batch:
     return Batch(np.eye(SYMBOLS)[symbols] * mask[:, :, None], mask, labels)
 
 
-def draw_dropout_masks(random: np.random.Generator, size: int) -> dict[str, Array]:
-    """Draw masks for the gates z, r, h: ``inputs`` (3, B, D) and ``recurrent`` (3, B, u), scaled by what they keep."""
-    kinds = {"inputs": ("dropout", SYMBOLS), "recurrent": ("recurrent_dropout", UNITS)}
-    return {
-        kind: (random.random((3, size, width)) >= SETTINGS[rate]) / (1 - SETTINGS[rate])
-        for kind, (rate, width) in kinds.items()
-    }
-
-
-def draw_lessons(random: np.random.Generator, steps: int) -> list[Lesson]:
-    """Draw what a training run of this many steps learns from."""
-    return [Lesson(draw_batch(random, BATCH_SIZE), draw_dropout_masks(random, BATCH_SIZE)) for _ in range(steps)]
+def draw_lessons(random: np.random.Generator, spec: GRUSpec, steps: int) -> list[Lesson]:
+    """Draw what a layer learns from in this many steps, with the dropout masks that act in it."""
+    sizes = Dimensions(batch=BATCH_SIZE, timesteps=LONGEST, input_size=SYMBOLS, units=spec.units)
+    kinds = acting_dropout(spec, training=True)
+    return [
+        Lesson(draw_batch(random, BATCH_SIZE), draw_masks(spec, kinds, random, sizes=sizes, dtype="float64"))
+        for _ in range(steps)
+    ]
 
 
 def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
@@ -143,22 +148,36 @@ class Classifier:
         return float(loss + sum(self.layer.losses)), [*recurrent, features.T @ by_logits, by_logits.sum(axis=0)]
 
 
-class Momentum:
-    """Gradient descent with momentum: every weight has a velocity, which decays and which its gradient changes."""
+class Adam:
+    """Gradient descent by running means of each weight's gradient and of its square, as Keras computes it.
 
-    def __init__(self, learning_rate: float = LEARNING_RATE, momentum: float = MOMENTUM) -> None:
-        self.learning_rate, self.momentum = learning_rate, momentum
-        self.velocities: list[Any] = []
+    Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, the form before section 2.1.
+    """
+
+    def __init__(
+        self, learning_rate: float = 2**-4, beta_1: float = 0.875, beta_2: float = 1 - 2**-10, epsilon: float = 1e-7
+    ) -> None:
+        self.learning_rate, self.beta_1, self.beta_2, self.epsilon = learning_rate, beta_1, beta_2, epsilon
+        self.means: list[Any] = []
+        self.squares: list[Any] = []
+        self.steps = 0
 
     def updated(self, weights: Sequence[Array], gradients: Sequence[Array]) -> list[Array]:
         """Return the weights after a step."""
-        before = self.velocities or [0.0] * len(weights)
-        pairs = zip(before, gradients, strict=True)
-        self.velocities = [self.momentum * velocity - self.learning_rate * gradient for velocity, gradient in pairs]
-        return [weight + velocity for weight, velocity in zip(weights, self.velocities, strict=True)]
+        self.steps += 1
+        self.means = _moved(self.means, gradients, 1 - self.beta_1)
+        self.squares = _moved(self.squares, [np.square(gradient) for gradient in gradients], 1 - self.beta_2)
+        rate = self.learning_rate * math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
+        moments = zip(weights, self.means, self.squares, strict=True)
+        return [weight - rate * mean / (np.sqrt(square) + self.epsilon) for weight, mean, square in moments]
 
 
-def train_step(classifier: Classifier, optimizer: Momentum, lesson: Lesson) -> float:
+def _moved(means: Sequence[Any], values: Sequence[Array], share: float) -> list[Array]:
+    """Return running means, zeros at first, moved towards values by a share of the way."""
+    return [mean + share * (value - mean) for mean, value in zip(means or [0.0] * len(values), values, strict=True)]
+
+
+def train_step(classifier: Classifier, optimizer: Adam, lesson: Lesson) -> float:
     """Learn from one lesson and return the loss before it."""
     loss, gradients = classifier.loss_and_gradients(lesson)
     classifier.set_weights(optimizer.updated(classifier.get_weights(), gradients))
@@ -166,7 +185,7 @@ def train_step(classifier: Classifier, optimizer: Momentum, lesson: Lesson) -> f
     return loss
 
 
-def train(classifier: Classifier, optimizer: Momentum, lessons: Iterable[Lesson]) -> list[float]:
+def train(classifier: Classifier, optimizer: Adam, lessons: Iterable[Lesson]) -> list[float]:
     """Learn from all lessons and return the loss at each."""
     return [train_step(classifier, optimizer, lesson) for lesson in lessons]
 
@@ -181,9 +200,10 @@ def best_accuracy(batch: Batch) -> float:
 def main() -> None:
     """Train, and print the loss on the way and the accuracy on sequences that were not seen."""
     random = np.random.default_rng(0)
-    classifier, lessons, unseen = Classifier(), draw_lessons(random, STEPS), draw_batch(random, 2000)
+    classifier = Classifier()
+    lessons, unseen = draw_lessons(random, classifier.layer.spec, STEPS), draw_batch(random, 2000)
     sys.stdout.write(f"untrained: accuracy {classifier.accuracy(unseen):.3f}\n")
-    losses = train(classifier, Momentum(), lessons)
+    losses = train(classifier, Adam(), lessons)
     for start in range(0, STEPS, 50):
         sys.stdout.write(f"steps {start:3} to {start + 49:3}: mean loss {np.mean(losses[start : start + 50]):.3f}\n")
     sys.stdout.write(f"trained: accuracy {classifier.accuracy(unseen):.3f}\n")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gruspec.cases import Call, ResetStates
+from gruspec.cases.model import GRADIENTS
 from gruspec.certify import certify
 from gruspec.errors import CertificationError
 from gruspec.reference import run_operations
@@ -27,6 +28,9 @@ ATTEMPTS = 16
 
 WIDEST_BOUND = 2000
 """Largest kappa of a finished case; weights that amplify errors beyond it are drawn again."""
+
+WIDEST_GRADIENT_BOUND = 10_000
+"""The same for gradients: that of a weight is a sum over all timesteps and rows."""
 
 VISIBLE = 2.0**-14
 """A difference above the bound of nearly every element."""
@@ -66,10 +70,11 @@ def shrinkage(attempt: int) -> int:
 
 
 def _require_sharp(case: Case) -> None:
-    calls = [call for call in case.calls if isinstance(call, Call)]
-    widest = max(float(expected.kappa.max(initial=0)) for call in calls for expected in call.expected.values())
-    if widest > WIDEST_BOUND:
-        raise CertificationError(f"{case.id}: kappa reaches {widest:.0f}, more than {WIDEST_BOUND}")
+    for call in case.calls:
+        for name, expected in call.expected.items() if isinstance(call, Call) else ():
+            most = WIDEST_GRADIENT_BOUND if name.startswith(GRADIENTS) else WIDEST_BOUND
+            if (widest := float(expected.kappa.max(initial=0))) > most:
+                raise CertificationError(f"{case.id}: kappa of {name} reaches {widest:.0f}, more than {most}")
 
 
 def _require_decisive(case: Case) -> None:
