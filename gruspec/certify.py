@@ -19,6 +19,7 @@ from gruspec.reference import run_operations
 from gruspec.reference.error_arrays import Precision
 from gruspec.reference.error_numbers import ErrorNumbers
 from gruspec.reference.ieee import PERMITTED_FORMS
+from gruspec.reference.losses import regularizer_factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -175,6 +176,7 @@ def _dtypes(case: Case, peak: float) -> tuple[str, ...]:
         for name, array in arrays.items()
         if array.dtype == np.float64 and not name.endswith("/value")
     ]
+    given += [] if case.settings is None else [regularizer_factors(case.settings)]
     dtypes = tuple(
         name
         for name in JUDGED_DTYPES

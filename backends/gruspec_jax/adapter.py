@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gruspec.backend import DEVICES, Capabilities
 
 if TYPE_CHECKING:
-    from gruspec.backend import Backend, Layer, Weights
+    from gruspec.backend import Backend, DifferentiableLayer, Weights
     from gruspec.spec import GRUSpec
 
 CAPABILITIES = Capabilities(
@@ -32,7 +32,7 @@ class JaxBackend:
 
         return versions()
 
-    def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> Layer:
+    def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> DifferentiableLayer:
         """Bind a layer.
 
         Raises

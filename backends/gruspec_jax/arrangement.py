@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gruspec.errors import SpecError, SpecTypeError
-from gruspec.spec import call_dimensions, weight_shapes
+from gruspec.spec import acting_masks, call_dimensions, weight_shapes
 
-from .recurrence import Steps, Weights
+from .recurrence import DropoutMasks, Steps, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,15 @@ def arrange_weights(xp: Any, spec: GRUSpec, params: Mapping[str, Any]) -> Weight
 
 
 def arrange_steps(
-    xp: Any, spec: GRUSpec, weights: Weights, inputs: Any, *, mask: Any | None, initial_state: Any | None
+    xp: Any,
+    spec: GRUSpec,
+    weights: Weights,
+    inputs: Any,
+    *,
+    mask: Any | None,
+    initial_state: Any | None,
+    dropout_masks: Mapping[str, Any] | None,
+    training: bool,
 ) -> Steps:
     """Return the timesteps of a call in processing order.
 
@@ -69,13 +77,16 @@ def arrange_steps(
         The layer.
     weights
         Its weights, which decide the dtype.
-    inputs, mask, initial_state
+    inputs, mask, initial_state, dropout_masks
         The arguments of :func:`gruspec_jax.gru`.
+    training
+        Whether dropout acts.
 
     Raises
     ------
     SpecError
-        If a shape does not fit, or the mask or the initial state is not real.
+        If a shape does not fit, or the mask, the initial state or a dropout mask is not real. In training, if a rate is
+        1 or a mask is missing that would act.
     SpecTypeError
         If the inputs are not floating.
     """
@@ -90,6 +101,9 @@ def arrange_steps(
         None if m is None else m.shape,
         None if h is None else h.shape,
     )
+    given = dropout_masks or {}
+    masks = {kind: as_real(xp, f"dropout_masks[{kind!r}]", as_array(array), dtype) for kind, array in given.items()}
+    dropout = DropoutMasks(**acting_masks(spec, masks, training=training, sizes=dimensions))
     m = None if m is None else m.reshape(x.shape[:2])
     if not spec.time_major:
         x, m = x.swapaxes(0, 1), None if m is None else m.swapaxes(0, 1)
@@ -97,7 +111,7 @@ def arrange_steps(
         x, m = x[::-1], None if m is None else m[::-1]
     # From its first valid step on a row's held output equals its held state; before that it is zero [mask-output].
     shown = m if m is None or spec.zero_output_for_mask else m.cumsum(axis=0) > 0
-    return Steps(x, m, shown, xp.zeros((dimensions.batch, spec.units), dtype) if h is None else h)
+    return Steps(x, m, shown, xp.zeros((dimensions.batch, spec.units), dtype) if h is None else h, dropout)
 
 
 def outputs(spec: GRUSpec, results: Results) -> Any:

@@ -1,26 +1,18 @@
-"""A layer bound to weights, a dtype and a device, for calls with NumPy arrays of many shapes.
-
-Compiling takes a hundred times longer than running a small layer, and ``gru`` is compiled once per specification and
-shape. So a call is arranged in NumPy by the same functions that ``gru`` arranges its arguments with, padded to sizes
-that nearly all calls share, and run by the same recurrence, compiled once per cell and dtype. What cannot be padded is
-run by ``gru`` itself.
-"""
+"""A layer bound to weights, a dtype and a device, for calls with NumPy arrays of many shapes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from gruspec.backend import Output, refuse_dropout
-from gruspec.spec import Dimensions, check_carry, check_reset
+from gruspec.backend import Differentiated, Output
+from gruspec.spec import check_carry, check_reset
 
-from .arrangement import arrange_steps, arrange_weights, as_array, as_real, outputs
+from .arrangement import arrange_steps, arrange_weights, as_array, as_real
+from .compiled import pull_back_gru, pull_back_padded, run_gru, run_padded
+from .cotangents import whole_cotangents
 from .devices import computing
-from .layer import gru
-from .padding import can_pad, crop, pad_steps, pad_weights, padded_sizes
-from .recurrence import Cell, Results, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +22,8 @@ if TYPE_CHECKING:
     from gruspec.backend import Weights as NamedWeights
     from gruspec.spec import GRUSpec
 
+    from .compiled import Pair
     from .recurrence import Steps
-
-_compiled_gru = jax.jit(gru, static_argnames="spec")
-_compiled_run = jax.jit(run, static_argnames="cell")
 
 
 class BoundLayer:
@@ -81,22 +71,48 @@ class BoundLayer:
         Raises
         ------
         SpecError
-            If a shape does not fit, the mask or the state is not real, or a stateful layer is called with another batch
-            size than before.
+            If a shape does not fit, the mask, the state or a dropout mask is not real, or a stateful layer is called
+            with another batch size than before. In training, if a rate is 1 or a dropout mask is missing that would
+            act.
         SpecTypeError
             If the inputs are not floating.
-        Unsupported
-            If dropout would act.
         """
-        refuse_dropout(self.spec, training=training, dropout_masks=dropout_masks)
-        steps = arrange_steps(np, self.spec, self._weights, inputs, mask=mask, initial_state=initial_state)
-        steps = steps._replace(state=self._start(steps, initial_state))
+        steps = self._steps(inputs, mask, initial_state, dropout_masks, training=training)
         with computing(self.dtype, self.device):
-            found = self._padded(steps) if self.pad else None
-            values, state = self._unpadded(inputs, mask, steps.state) if found is None else found
-        if self.spec.stateful:
-            self._state = state.copy()
+            found = run_padded(self.spec, self._weights, steps) if self.pad else None
+            values, state = self._unpadded(inputs, mask, steps) if found is None else found
+        self._record(state)
         return Output(values, state)
+
+    def vjp(
+        self,
+        inputs: NDArray[Any],
+        *,
+        cotangents: Mapping[str, NDArray[Any]],
+        mask: NDArray[Any] | None = None,
+        initial_state: NDArray[Any] | None = None,
+        training: bool = False,
+        dropout_masks: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Differentiated:
+        """Run the layer and pull cotangents back; see :class:`gruspec.backend.DifferentiableLayer`.
+
+        Raises
+        ------
+        SpecError
+            As for a call; also if a cotangent is of something that is not returned, of another shape or not real.
+        SpecTypeError
+            If the inputs are not floating.
+        """
+        steps = self._steps(inputs, mask, initial_state, dropout_masks, training=training)
+        vectors = whole_cotangents(self.spec, cotangents, steps)
+        with computing(self.dtype, self.device):
+            found = pull_back_padded(self.spec, self._weights, steps, vectors) if self.pad else None
+            found = self._unpadded_vjp(inputs, mask, steps, vectors) if found is None else found
+        (values, state), gradients = found
+        self._record(state)
+        if initial_state is None:
+            del gradients["initial_state"]
+        return Differentiated(Output(values, state), gradients)
 
     def reset_states(self, states: NDArray[Any] | None = None) -> None:
         """Set the recorded state to ``states`` (B, u), or to zeros.
@@ -113,31 +129,63 @@ class BoundLayer:
         check_reset(self.spec, None if recorded is None else len(recorded), None if given is None else given.shape)
         self._state = np.zeros_like(recorded) if given is None else given.copy()
 
-    def _start(self, steps: Steps, initial_state: NDArray[Any] | None) -> NDArray[Any]:
-        """Return the state that a call starts from: the given, the recorded, or zeros [initial-state]."""
-        recorded, given = self._state, steps.state
-        check_carry(None if recorded is None else len(recorded), len(given))
-        start: NDArray[Any] = given if recorded is None or initial_state is not None else recorded
-        return start
+    def _steps(
+        self,
+        inputs: NDArray[Any],
+        mask: NDArray[Any] | None,
+        initial_state: NDArray[Any] | None,
+        dropout_masks: Mapping[str, NDArray[Any]] | None,
+        *,
+        training: bool,
+    ) -> Steps:
+        """Return the timesteps of a call from the given state, the recorded, or zeros [initial-state]."""
+        steps = arrange_steps(
+            np,
+            self.spec,
+            self._weights,
+            inputs,
+            mask=mask,
+            initial_state=initial_state,
+            dropout_masks=dropout_masks,
+            training=training,
+        )
+        recorded = self._state
+        check_carry(None if recorded is None else len(recorded), len(steps.state))
+        return steps if recorded is None or initial_state is not None else steps._replace(state=recorded)
 
-    def _padded(self, steps: Steps) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        """Return outputs and state; None for an empty call, and for values that are not finite: zeros spread them."""
-        timesteps, batch, input_size = steps.inputs.shape
-        sizes = Dimensions(batch, timesteps, input_size, self.spec.units)
-        if not can_pad(sizes, self._weights, steps):
-            return None
-        to = padded_sizes(sizes)
-        cell = Cell(self.spec.activation, self.spec.recurrent_activation, self.spec.reset_after)
-        results = _compiled_run(cell, pad_weights(self._weights, self.spec.units, to), pad_steps(steps, to))
-        results = Results(*(np.asarray(array) for array in results))
-        if not np.isfinite(results.state).all():
-            return None
-        results = crop(results, sizes)
-        return outputs(self.spec, results).copy(), results.state.copy()
+    def _record(self, state: NDArray[Any]) -> None:
+        if self.spec.stateful:
+            self._state = state.copy()
 
-    def _unpadded(
-        self, inputs: NDArray[Any], mask: NDArray[Any] | None, state: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _unpadded(self, inputs: NDArray[Any], mask: NDArray[Any] | None, steps: Steps) -> Pair:
         """Return outputs and state from what users run."""
-        found, final = _compiled_gru(self._params, inputs, spec=self.spec, mask=mask, initial_state=state)
-        return np.array(found), np.array(final)
+        values, state = run_gru(
+            self._params,
+            inputs,
+            spec=self.spec,
+            mask=mask,
+            initial_state=steps.state,
+            dropout_masks=_acting(steps),
+        )
+        return np.array(values), np.array(state)
+
+    def _unpadded_vjp(
+        self, inputs: NDArray[Any], mask: NDArray[Any] | None, steps: Steps, cotangents: Pair
+    ) -> tuple[Pair, dict[str, NDArray[Any]]]:
+        """Return outputs and state, and gradients by name, from what users differentiate."""
+        (values, state), (params, *others) = pull_back_gru(
+            self._params,
+            np.asarray(inputs, self.dtype),
+            steps.state,
+            cotangents,
+            spec=self.spec,
+            mask=mask,
+            dropout_masks=_acting(steps),
+        )
+        gradients = dict(zip(("inputs", "initial_state"), others, strict=True)) | params
+        return (np.array(values), np.array(state)), {name: np.array(array) for name, array in gradients.items()}
+
+
+def _acting(steps: Steps) -> dict[str, Any] | None:
+    """Return the masks that act, by name, as ``gru`` takes them."""
+    return {kind: masks for kind, masks in steps.dropout._asdict().items() if masks is not None} or None

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from gruspec.spec import weight_shapes
 
 from .arrangement import arrange_steps, arrange_weights, outputs
-from .recurrence import Cell, run
+from .recurrence import ACTIVATIONS, Cell, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +27,13 @@ def gru(
     spec: GRUSpec,
     mask: Any | None = None,
     initial_state: Any | None = None,
+    dropout_masks: Mapping[str, Any] | None = None,
 ) -> tuple[Array, Array]:
     """Run a GRU over a batch of sequences.
 
     A pure function for ``jax.jit(gru, static_argnames="spec")``, ``jax.grad`` and ``jax.vmap``. The state is always
     returned; passing it as ``initial_state`` of the next call is what ``stateful`` means, so that argument, like
-    ``return_state`` and ``unroll``, changes nothing here. Dropout does not act.
+    ``return_state`` and ``unroll``, changes nothing here. Dropout acts where its masks are given.
 
     Parameters
     ----------
@@ -49,6 +50,10 @@ def gru(
         reach neither results nor gradients, whatever they are [masked-nonfinite].
     initial_state
         (B, u); zeros if None.
+    dropout_masks
+        None outside training. In training ``inputs`` (3, B, D), or (1, B, D) where ``implementation`` is not 1, and
+        ``recurrent`` (3, B, u), in the order z, r, h and already scaled, as :func:`gruspec_jax.draw_dropout_masks`
+        gives them [dropout-masks]. No gradient flows to them, and those of a rate that does not act are ignored.
 
     Returns
     -------
@@ -61,7 +66,8 @@ def gru(
     Raises
     ------
     SpecError
-        If a shape does not fit, or a weight, the mask or the state is not real.
+        If a shape does not fit, or a weight, the mask, the state or a dropout mask is not real. If dropout masks are
+        given, also if a rate is 1 or a mask is missing that would act.
     SpecTypeError
         If inputs or kernel are not floating.
 
@@ -75,8 +81,20 @@ def gru(
     ((2, 5, 4), (2, 4))
     """
     weights = arrange_weights(jnp, spec, params)
-    steps = arrange_steps(jnp, spec, weights, inputs, mask=mask, initial_state=initial_state)
-    results = run(Cell(spec.activation, spec.recurrent_activation, spec.reset_after), weights, steps)
+    steps = arrange_steps(
+        jnp,
+        spec,
+        weights,
+        inputs,
+        mask=mask,
+        initial_state=initial_state,
+        dropout_masks=dropout_masks,
+        training=dropout_masks is not None,
+    )
+    steps = steps._replace(dropout=jax.lax.stop_gradient(steps.dropout))
+    results = run(
+        Cell(ACTIVATIONS[spec.activation], ACTIVATIONS[spec.recurrent_activation], spec.reset_after), weights, steps
+    )
     return outputs(spec, results), results.state
 
 

@@ -21,6 +21,8 @@ CAPABILITIES = Capabilities(
     devices=("cpu", "cuda"),
     switches=("return_sequences", "return_state", "go_backwards", "unroll", "time_major", "zero_output_for_mask"),
     mask="lengths",
+    dropout=False,
+    gradients=False,
     # The CPU kernel ends the process where a size is zero.
     empty=(),
     # Its tanh of a subnormal is zero up to 102 of the smallest numbers.

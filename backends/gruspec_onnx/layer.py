@@ -8,7 +8,7 @@ import numpy as np
 
 from gruspec.backend import Output, lengths_from_mask, refuse_dropout
 from gruspec.errors import SpecError, SpecTypeError, Unsupported
-from gruspec.spec import call_dimensions, check_reset
+from gruspec.spec import acting_masks, call_dimensions, check_reset
 
 from .model import Structure
 from .session import session
@@ -76,7 +76,8 @@ class OperatorGRU:
         Raises
         ------
         SpecError
-            If a shape does not fit, or the mask is neither boolean nor real.
+            If a shape does not fit, the mask is neither boolean nor real, a name among the dropout masks is unknown, or
+            a dropout rate is 1 in training.
         SpecTypeError
             If inputs or state are not float32.
         Unsupported
@@ -84,14 +85,15 @@ class OperatorGRU:
             padded timesteps: the operator's is 0 there.
         """
         spec = self._spec
-        refuse_dropout(spec, training=training, dropout_masks=dropout_masks)
+        refuse_dropout(spec, training=training)
         shapes = (None if array is None else array.shape for array in (mask, initial_state))
-        timesteps = call_dimensions(spec, self._shapes, inputs.shape, *shapes).timesteps
+        sizes = call_dimensions(spec, self._shapes, inputs.shape, *shapes)
+        acting_masks(spec, dropout_masks, training=training, sizes=sizes)  # none act, but names are checked
         valid = None if mask is None else _as_bool(mask).reshape(inputs.shape[:2])
         self._region.require_call(spec, inputs, valid, initial_state)
         feeds = self._feeds(inputs, valid, initial_state)
         lengths = feeds.get("sequence_lens")
-        padded = lengths is not None and bool((lengths < timesteps).any())
+        padded = lengths is not None and bool((lengths < sizes.timesteps).any())
         if padded and spec.return_sequences and not spec.zero_output_for_mask:
             raise Unsupported(
                 "padding with return_sequences=True and zero_output_for_mask=False: "

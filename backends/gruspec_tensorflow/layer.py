@@ -159,7 +159,7 @@ class NativeLayer:
             As for a call, or if a cotangent is of something that is not returned, or of another shape.
         """
         masks = self._admit(inputs, mask, initial_state, dropout_masks, training=training, gradients=True)
-        check_cotangents(self._spec, self._sizes(inputs), {name: array.shape for name, array in cotangents.items()})
+        check_cotangents(self._spec, self._sizes(inputs), cotangents)
         tf = load_tensorflow()
         with placed(self._device):
             arguments = _tensors(inputs=inputs, mask=mask, initial_state=initial_state)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gruspec.backend import DEVICES, Capabilities, Output, refuse_dropout
+from gruspec.backend import DEVICES, Capabilities, Differentiated, Output
+from gruspec.spec import call_dimensions, check_cotangents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
-    from gruspec.backend import Backend, Layer, Weights
+    from gruspec.backend import Backend, DifferentiableLayer, Weights
     from gruspec.spec import GRUSpec
 
     from .layer import GRU
@@ -34,7 +36,7 @@ class CompleteBackend:
 
         return versions()
 
-    def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> Layer:
+    def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> DifferentiableLayer:
         """Bind a layer.
 
         Raises
@@ -70,21 +72,66 @@ class CompleteLayer:
         training: bool = False,
         dropout_masks: Mapping[str, NDArray[Any]] | None = None,
     ) -> Output:
-        """Run the layer; see :class:`gruspec.backend.Layer`."""
+        """Run the layer; see :class:`gruspec.backend.Layer`. Without dropout masks it draws those that act."""
         import torch
 
+        from .arguments import to_numpy
         from .devices import exact_products
 
-        refuse_dropout(self.module.spec, training=training, dropout_masks=dropout_masks)
         self.module.train(training)
         with torch.inference_mode(), exact_products():
-            result = self.module(inputs, initial_state, mask)
-        outputs, state = result if isinstance(result, tuple) else (result, None)
-        return Output(outputs.cpu().numpy(), None if state is None else state.cpu().numpy())
+            results = self._run(inputs, initial_state, mask, dropout_masks)
+        return Output(**{name: to_numpy(result) for name, result in results.items()})
+
+    def vjp(
+        self,
+        inputs: NDArray[Any],
+        *,
+        cotangents: Mapping[str, NDArray[Any]],
+        mask: NDArray[Any] | None = None,
+        initial_state: NDArray[Any] | None = None,
+        training: bool = False,
+        dropout_masks: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Differentiated:
+        """Run the layer and pull cotangents back; see :class:`gruspec.backend.DifferentiableLayer`.
+
+        Raises
+        ------
+        SpecError
+            If a cotangent is of something that the layer does not return, of another shape or not real, or the call
+            itself is wrong.
+        SpecTypeError
+            If the inputs are not floating.
+        """
+        import torch
+
+        from .arguments import as_inputs, as_real, to_numpy
+        from .devices import exact_products
+        from .gradients import pull_back
+
+        module = self.module
+        x = as_inputs(inputs, module.kernel).requires_grad_()
+        parameters = dict(module.named_parameters())
+        shapes = {name: parameter.shape for name, parameter in parameters.items()}
+        check_cotangents(module.spec, call_dimensions(module.spec, shapes, x.shape), cotangents)
+        leaves = {"inputs": x}
+        if initial_state is not None:
+            leaves["initial_state"] = as_real("initial_state", initial_state, module.kernel).requires_grad_()
+        module.train(training)
+        with torch.enable_grad(), exact_products():
+            results = self._run(x, leaves.get("initial_state"), mask, dropout_masks)
+            gradients = pull_back(results, cotangents, leaves | parameters)
+        output = Output(**{name: to_numpy(result) for name, result in results.items()})
+        return Differentiated(output, {name: to_numpy(gradient) for name, gradient in gradients.items()})
 
     def reset_states(self, states: NDArray[Any] | None = None) -> None:
         """Set the recorded state to ``states`` (B, u), or to zeros."""
         self.module.reset_states(states)
+
+    def _run(self, inputs: Any, initial_state: Any, mask: Any, dropout_masks: Any) -> dict[str, Tensor]:
+        """Return ``outputs`` and, where the module gives it, ``state``."""
+        result = self.module(inputs, initial_state, mask, dropout_masks=dropout_masks)
+        return dict(zip(("outputs", "state"), result if isinstance(result, tuple) else (result,), strict=False))
 
 
 def complete() -> Backend:

@@ -1,4 +1,4 @@
-"""What callers may pass for a tensor, and how it is taken."""
+"""What callers may pass for a tensor, how it is taken, and how results are given to NumPy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from gruspec.errors import SpecError, SpecTypeError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -53,6 +54,12 @@ def as_mask(values: Any, like: Tensor) -> Tensor:
     if mask.is_complex():
         raise SpecError(f"mask: dtype {mask.dtype}; expected bool or a real dtype")
     return mask if mask.dtype == torch.bool else mask != 0
+
+
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """Return the values of a tensor on any device, contiguous."""
+    array: NDArray[Any] = tensor.detach().contiguous().cpu().numpy()
+    return array
 
 
 def _as_tensor(name: str, values: Any, device: torch.device, refusal: type[SpecError | SpecTypeError]) -> Tensor:

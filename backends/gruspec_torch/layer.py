@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gruspec.backend import refuse_dropout
 from gruspec.errors import SpecError
 from gruspec.spec import GRUSpec, call_dimensions, check_carry, check_reset, weight_shapes
 
 from .arguments import as_inputs, as_mask, as_real
+from .dropout import masks_of_call
 from .recurrence import Weights, outputs, run
 
 if TYPE_CHECKING:
@@ -163,7 +163,12 @@ class GRU(torch.nn.Module):  # type: ignore[misc]
             torch.nn.init.zeros_(self.bias)
 
     def forward(
-        self, inputs: Any, initial_state: Any | None = None, mask: Any | None = None
+        self,
+        inputs: Any,
+        initial_state: Any | None = None,
+        mask: Any | None = None,
+        *,
+        dropout_masks: Mapping[str, Any] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Run the layer over a batch of sequences.
 
@@ -178,6 +183,11 @@ class GRU(torch.nn.Module):  # type: ignore[misc]
         mask
             (B, T) or (B, T, 1), timesteps first under ``time_major``; zero or False marks a timestep to skip. Its
             inputs reach neither outputs nor gradients, whatever they are [masked-nonfinite].
+        dropout_masks
+            For training: ``inputs`` (3, B, D), or (1, B, D) where ``implementation`` is not 1, and ``recurrent``
+            (3, B, u), in the order z, r, h and already scaled [dropout-masks]. Constants, to which no gradient flows;
+            those of a rate that does not act are ignored. Without them each call in training mode draws its own from
+            PyTorch's generator.
 
         Returns
         -------
@@ -191,25 +201,23 @@ class GRU(torch.nn.Module):  # type: ignore[misc]
         ------
         SpecError
             If a shape does not fit, the mask or the state is not real, or a stateful layer is called with another batch
-            size than before.
+            size than before. In training, if a dropout rate is 1 or a given dropout mask does not fit.
         SpecTypeError
             If the inputs are not floating.
-        Unsupported
-            In training, if the layer has dropout.
         """
-        refuse_dropout(self.spec, training=self.training, dropout_masks=None)
         x = as_inputs(inputs, self.kernel)
         m = None if mask is None else as_mask(mask, x)
         h = None if initial_state is None else as_real("initial_state", initial_state, self.kernel)
         dimensions = self._dimensions(x.shape, None if m is None else m.shape, None if h is None else h.shape)
         start = self._start(dimensions.batch, h)
+        dropout = masks_of_call(self.spec, dropout_masks, self.kernel, training=self.training, sizes=dimensions)
         keep = None
         if m is not None:
             m = m.reshape(x.shape[:2])
             x = torch.where(m[..., None], x, 0)
             keep = m if self.spec.time_major else m.t()
             keep = keep.flip(0) if self.spec.go_backwards else keep
-        states = run(self.spec, Weights(self.kernel, self.recurrent_kernel, self.bias), x, keep, start)
+        states = run(self.spec, Weights(self.kernel, self.recurrent_kernel, self.bias), x, keep, start, dropout)
         state = states[-1] if states else start
         if self.spec.stateful:
             self._record(state)

@@ -2,16 +2,16 @@
 
 Weights are transposed and their gates reordered; batches with right-padded masks are packed. Nothing that the module
 itself does not do is added: it has no direction from last to first without one from first to last, no recorded state,
-and gives zeros at padded timesteps.
+no dropout within a layer, and gives zeros at padded timesteps.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gruspec.backend import DEVICES, Capabilities, Output, lengths_from_mask, refuse_dropout
+from gruspec.backend import DEVICES, Capabilities, Differentiated, Output, lengths_from_mask, refuse_dropout
 from gruspec.errors import Unsupported
-from gruspec.spec import call_dimensions, check_reset
+from gruspec.spec import acting_masks, call_dimensions, check_cotangents, check_reset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from gruspec.backend import Backend, Layer, Weights
-    from gruspec.spec import GRUSpec
+    from gruspec.backend import Backend, DifferentiableLayer, Weights
+    from gruspec.spec import Dimensions, GRUSpec
 
 CAPABILITIES = Capabilities(
     summary="torch.nn.GRU",
@@ -33,6 +33,7 @@ CAPABILITIES = Capabilities(
     recurrent_activations=("sigmoid",),
     switches=("return_sequences", "return_state", "time_major", "unroll", "zero_output_for_mask"),
     mask="lengths",
+    dropout=False,
     empty=("batch",),
 )
 
@@ -50,7 +51,7 @@ class NativeBackend:
 
         return versions()
 
-    def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> Layer:
+    def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> DifferentiableLayer:
         """Bind a module to converted weights.
 
         Raises
@@ -71,6 +72,7 @@ class NativeBackend:
         import torch
 
         from .devices import resolve
+        from .layout import parameters
 
         target = resolve(device)
         module = torch.nn.GRU(
@@ -108,25 +110,63 @@ class NativeLayer:
         Raises
         ------
         Unsupported
-            If the module has no such mask, or gives something else than the specification at padded timesteps.
+            If dropout would act, the module has no such mask, or it gives something else than the specification at
+            padded timesteps.
         SpecError
-            If a shape does not fit.
+            If a shape does not fit, or a dropout rate is 1 in training.
         """
-        spec = self.spec
-        call_dimensions(
-            spec,
-            self._shapes,
-            inputs.shape,
-            None if mask is None else mask.shape,
-            None if initial_state is None else initial_state.shape,
-        )
-        mask = None if mask is None else mask.reshape(inputs.shape[:2]) != 0
-        CAPABILITIES.require_call(spec, inputs, mask, initial_state)
-        refuse_dropout(spec, training=training, dropout_masks=dropout_masks)
-        lengths = None if mask is None else lengths_from_mask(mask.T if spec.time_major else mask)
-        if lengths is not None:
-            self._require_lengths(lengths, inputs.shape[0 if spec.time_major else 1])
-        return self._run(inputs, lengths, initial_state)
+        import torch
+
+        from .arguments import to_numpy
+        from .devices import exact_products
+
+        _, lengths = self._admit(inputs, mask, initial_state, dropout_masks, training=training)
+        state = None if initial_state is None else self._tensor(initial_state)
+        with torch.inference_mode(), exact_products():
+            results = self._run(self._tensor(inputs), lengths, state)
+        return Output(**{name: to_numpy(result) for name, result in results.items()})
+
+    def vjp(
+        self,
+        inputs: NDArray[Any],
+        *,
+        cotangents: Mapping[str, NDArray[Any]],
+        mask: NDArray[Any] | None = None,
+        initial_state: NDArray[Any] | None = None,
+        training: bool = False,
+        dropout_masks: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Differentiated:
+        """Run the module and pull cotangents back; see :class:`gruspec.backend.DifferentiableLayer`.
+
+        Raises
+        ------
+        Unsupported, SpecError
+            As for a call; also if a cotangent is of something that is not returned, of another shape or not real.
+        """
+        import torch
+
+        from .arguments import to_numpy
+        from .devices import exact_products
+        from .gradients import pull_back
+        from .layout import weights_of
+
+        sizes, lengths = self._admit(inputs, mask, initial_state, dropout_masks, training=training)
+        check_cotangents(self.spec, sizes, cotangents)
+        leaves = {"inputs": self._tensor(inputs).requires_grad_()}
+        if initial_state is not None:
+            leaves["initial_state"] = self._tensor(initial_state).requires_grad_()
+        named = dict(self.module.named_parameters())
+        # cuDNN differentiates a call in training mode only; without dropout the mode changes no result.
+        self.module.train()
+        try:
+            with torch.enable_grad(), exact_products():
+                results = self._run(leaves["inputs"], lengths, leaves.get("initial_state"))
+                found = pull_back(results, cotangents, leaves | named)
+        finally:
+            self.module.eval()
+        output = Output(**{name: to_numpy(result) for name, result in results.items()})
+        gradients = {name: to_numpy(gradient) for name, gradient in found.items()}
+        return Differentiated(output, {name: gradients[name] for name in leaves} | weights_of(gradients))
 
     def reset_states(self, states: NDArray[Any] | None = None) -> None:
         """Refuse: the module keeps no state.
@@ -137,6 +177,28 @@ class NativeLayer:
             Always.
         """
         check_reset(self.spec, None, None if states is None else states.shape)
+
+    def _admit(
+        self,
+        inputs: NDArray[Any],
+        mask: NDArray[Any] | None,
+        initial_state: NDArray[Any] | None,
+        dropout_masks: Mapping[str, NDArray[Any]] | None,
+        *,
+        training: bool,
+    ) -> tuple[Dimensions, NDArray[Any] | None]:
+        """Return the sizes of a call that is inside the claim, and the lengths that its mask states."""
+        spec = self.spec
+        shapes = (None if array is None else array.shape for array in (mask, initial_state))
+        sizes = call_dimensions(spec, self._shapes, inputs.shape, *shapes)
+        mask = None if mask is None else mask.reshape(inputs.shape[:2]) != 0
+        CAPABILITIES.require_call(spec, inputs, mask, initial_state)
+        refuse_dropout(spec, training=training)
+        acting_masks(spec, dropout_masks, training=training, sizes=sizes)  # none act, but names are checked
+        lengths = None if mask is None else lengths_from_mask(mask.T if spec.time_major else mask)
+        if lengths is not None:
+            self._require_lengths(lengths, sizes.timesteps)
+        return sizes, lengths
 
     def _require_lengths(self, lengths: NDArray[Any], timesteps: int) -> None:
         if len(lengths) == 0:
@@ -150,48 +212,30 @@ class NativeLayer:
             "padding with zero_output_for_mask and the last output: torch.nn.GRU gives the last valid one"
         )
 
-    def _run(self, inputs: NDArray[Any], lengths: NDArray[Any] | None, initial_state: NDArray[Any] | None) -> Output:
+    def _run(self, inputs: Tensor, lengths: NDArray[Any] | None, state: Tensor | None) -> dict[str, Tensor]:
+        """Return ``outputs`` and ``state``."""
         import torch
         from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-        from .devices import exact_products
-
         batch_first = self.module.batch_first
-        x, h = self._tensor(inputs), None if initial_state is None else self._tensor(initial_state)[None]
-        with torch.inference_mode(), exact_products():
-            if lengths is None:
-                outputs, states = self.module(x, h)
-            else:
-                packed = pack_padded_sequence(
-                    x, torch.from_numpy(lengths), batch_first=batch_first, enforce_sorted=False
-                )
-                packed, states = self.module(packed, h)
-                outputs, _ = pad_packed_sequence(
-                    packed, batch_first=batch_first, total_length=inputs.shape[1 if batch_first else 0]
-                )
-        state = states[0].cpu().numpy()
-        return Output(outputs.contiguous().cpu().numpy() if self.spec.return_sequences else state, state)
+        start = None if state is None else state[None]
+        if lengths is None:
+            sequence, states = self.module(inputs, start)
+        else:
+            packed = pack_padded_sequence(
+                inputs, torch.from_numpy(lengths), batch_first=batch_first, enforce_sorted=False
+            )
+            packed, states = self.module(packed, start)
+            sequence, _ = pad_packed_sequence(
+                packed, batch_first=batch_first, total_length=inputs.shape[1 if batch_first else 0]
+            )
+        return {"outputs": sequence if self.spec.return_sequences else states[0], "state": states[0]}
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         import numpy as np
         import torch
 
         return torch.from_numpy(np.array(array)).to(self.module.weight_hh_l0.device)
-
-
-def parameters(weights: Weights) -> dict[str, Tensor]:
-    """Return the parameters of ``torch.nn.GRU`` by name: transposed, gates in the order r, z, n."""
-    import numpy as np
-    import torch
-
-    def reordered(array: NDArray[Any]) -> Tensor:
-        z, r, n = np.split(array, 3, axis=-1)
-        return torch.from_numpy(np.ascontiguousarray(np.concatenate([r, z, n], axis=-1).T))
-
-    named = {"weight_ih_l0": weights["kernel"], "weight_hh_l0": weights["recurrent_kernel"]}
-    if "bias" in weights:
-        named["bias_ih_l0"], named["bias_hh_l0"] = weights["bias"]
-    return {name: reordered(array) for name, array in named.items()}
 
 
 def native() -> Backend:

@@ -1,8 +1,9 @@
 """The recurrence of a GRU over tensors, differentiable by autograd.
 
 Symbols: ``T`` timesteps in processing order, ``B`` batch, ``u`` units. The product of inputs and kernel is formed for
-all timesteps at once; each step adds one recurrent product, two where the reset gate comes before it. The update
-z h + (1 - z) c is ``torch.lerp(c, h, z)``, the other two forms of [arithmetic-update].
+all timesteps at once; each step adds one recurrent product, two where the reset gate comes before it. Under dropout
+each gate has products of its own. The update z h + (1 - z) c is ``torch.lerp(c, h, z)``, the other two forms of
+[arithmetic-update].
 """
 
 from __future__ import annotations
@@ -30,9 +31,19 @@ class Weights(NamedTuple):
     bias: Tensor | None
 
 
+class DropoutMasks(NamedTuple):
+    """The masks that act, scaled: ``inputs`` (3, B, D) or (1, B, D), and ``recurrent`` (3, B, u) [dropout-masks]."""
+
+    inputs: Tensor | None = None
+    recurrent: Tensor | None = None
+
+
 def hard_sigmoid(x: Tensor) -> Tensor:
-    """Return clip(0.2 x + 0.5, 0, 1); its slope is 0.2 up to and including both corners [hard-sigmoid]."""
-    return torch.clamp(0.2 * x + 0.5, 0, 1)
+    """Return clip(0.2 x + 0.5, 0, 1), with slope 0.2 where -2.5 <= x <= 2.5 [hard-sigmoid, gradient-kinks].
+
+    It is x that is clipped, for the sum is 1 for some x above 2.5 too, where the slope must be 0.
+    """
+    return 0.2 * torch.clamp(x, -2.5, 2.5) + 0.5
 
 
 def linear(x: Tensor) -> Tensor:
@@ -49,7 +60,9 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def run(spec: GRUSpec, weights: Weights, inputs: Tensor, mask: Tensor | None, state: Tensor) -> list[Tensor]:
+def run(
+    spec: GRUSpec, weights: Weights, inputs: Tensor, mask: Tensor | None, state: Tensor, dropout: DropoutMasks
+) -> list[Tensor]:
     """Return the state after each timestep, in processing order.
 
     Parameters
@@ -65,17 +78,22 @@ def run(spec: GRUSpec, weights: Weights, inputs: Tensor, mask: Tensor | None, st
         finite, for a gradient of zero times a NaN is a NaN.
     state
         (B, u): the state before the first step.
+    dropout
+        The masks that act; the same at every step.
     """
     timesteps_axis = 0 if spec.time_major else 1
-    step = reset_after_step(spec, weights) if spec.reset_after else reset_before_step(spec, weights)
-    gates, candidate = input_terms(spec, weights, inputs).split([2 * spec.units, spec.units], dim=-1)
+    step = (reset_after_step if spec.reset_after else reset_before_step)(spec, weights, dropout.recurrent)
+    gates, candidate = input_terms(spec, weights, inputs, dropout.inputs).split([2 * spec.units, spec.units], dim=-1)
     terms = list(zip(gates.unbind(timesteps_axis), candidate.unbind(timesteps_axis), strict=True))
     if spec.go_backwards:
         terms.reverse()
     states = []
     for term, keep in zip(terms, repeat(None, len(terms)) if mask is None else mask[..., None], strict=True):
-        new = step(*term, state)
-        state = new if keep is None else torch.where(keep, new, state)
+        if keep is None:
+            state = step(*term, state)
+        else:
+            # A skipped step runs from zeros: what overflows in it would reach gradients as zero times infinity.
+            state = torch.where(keep, step(*term, torch.where(keep, state, 0)), state)
         states.append(state)
     return states
 
@@ -109,19 +127,44 @@ def outputs(spec: GRUSpec, states: Sequence[Tensor], mask: Tensor | None, start:
     return torch.where(shown.movedim(0, timesteps_axis).contiguous()[..., None], sequence, 0)
 
 
-def input_terms(spec: GRUSpec, weights: Weights, inputs: Tensor) -> Tensor:
+def product(values: Tensor, kernel: Tensor, bias: Tensor | None, masks: Tensor | None) -> Tensor:
+    """Return ``values @ kernel + bias``, each of several masks multiplying the values for its share of the columns.
+
+    Parameters
+    ----------
+    values
+        (..., n).
+    kernel
+        (n, m).
+    bias
+        (m,), or None.
+    masks
+        (k, ..., n), broadcast to the values, where k divides m; or None.
+    """
+    if masks is None:
+        return torch.nn.functional.linear(values, kernel.t(), bias)
+    shares = zip(masks, kernel.chunk(len(masks), dim=-1), strict=True)
+    total = torch.cat([(values * mask) @ columns for mask, columns in shares], dim=-1)
+    return total if bias is None else total + bias
+
+
+def input_terms(spec: GRUSpec, weights: Weights, inputs: Tensor, masks: Tensor | None) -> Tensor:
     """Return the part of the pre-activations that does not depend on the state, (..., 3u)."""
     bias = weights.bias[0] if weights.bias is not None and spec.reset_after else weights.bias
-    return torch.nn.functional.linear(inputs, weights.kernel.t(), bias)
+    # Of the axes of a mask (k, B, D) the one of timesteps is missing.
+    return product(
+        inputs, weights.kernel, bias, masks if masks is None else masks.unsqueeze(1 if spec.time_major else 2)
+    )
 
 
-def reset_after_step(spec: GRUSpec, weights: Weights) -> Step:
+def reset_after_step(spec: GRUSpec, weights: Weights, masks: Tensor | None) -> Step:
     """Return the step whose reset gate acts on the recurrent product [reset-after]."""
     gate, activation = ACTIVATIONS[spec.recurrent_activation], ACTIVATIONS[spec.activation]
-    kernel, bias, sizes = weights.recurrent_kernel, weights.bias, [2 * spec.units, spec.units]
+    bias = None if weights.bias is None else weights.bias[1]
+    sizes = [2 * spec.units, spec.units]
 
     def step(gates: Tensor, candidate: Tensor, state: Tensor) -> Tensor:
-        recurrent = state @ kernel if bias is None else torch.addmm(bias[1], state, kernel)
+        recurrent = product(state, weights.recurrent_kernel, bias, masks)
         recurrent_gates, recurrent_candidate = recurrent.split(sizes, dim=-1)
         z, r = gate(gates + recurrent_gates).chunk(2, dim=-1)
         return torch.lerp(activation(torch.addcmul(candidate, r, recurrent_candidate)), state, z)
@@ -129,13 +172,17 @@ def reset_after_step(spec: GRUSpec, weights: Weights) -> Step:
     return step
 
 
-def reset_before_step(spec: GRUSpec, weights: Weights) -> Step:
+def reset_before_step(spec: GRUSpec, weights: Weights, masks: Tensor | None) -> Step:
     """Return the step whose reset gate acts on the state, before the recurrent product [reset-before]."""
     gate, activation = ACTIVATIONS[spec.recurrent_activation], ACTIVATIONS[spec.activation]
     gates_kernel, candidate_kernel = weights.recurrent_kernel.split([2 * spec.units, spec.units], dim=-1)
 
     def step(gates: Tensor, candidate: Tensor, state: Tensor) -> Tensor:
-        z, r = gate(torch.addmm(gates, state, gates_kernel)).chunk(2, dim=-1)
-        return torch.lerp(activation(torch.addmm(candidate, r * state, candidate_kernel)), state, z)
+        if masks is None:
+            total, kept = torch.addmm(gates, state, gates_kernel), state
+        else:
+            total, kept = gates + product(state, gates_kernel, None, masks[:2]), state * masks[2]
+        z, r = gate(total).chunk(2, dim=-1)
+        return torch.lerp(activation(torch.addmm(candidate, r * kept, candidate_kernel)), state, z)
 
     return step

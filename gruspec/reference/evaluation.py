@@ -180,11 +180,14 @@ def _lifted_cotangents(
     numbers: NumberSystem[A], spec: GRUSpec, sizes: Dimensions, cotangents: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, Any]:
     """Return cotangents in the number system: one array (B, 1, u) for each output, in processing order."""
-    check_cotangents(spec, sizes, {name: array.shape for name, array in cotangents.items()})
-    outputs = cotangents["outputs"]
-    steps = [outputs] if not spec.return_sequences else list(outputs if spec.time_major else outputs.swapaxes(0, 1))
-    lifted: dict[str, Any] = {"outputs": [numbers.lift(step[:, None]) for step in steps]}
-    return lifted | {name: numbers.lift(array[:, None]) for name, array in cotangents.items() if name == "state"}
+    check_cotangents(spec, sizes, cotangents)
+    lifted: dict[str, Any] = {}
+    if (outputs := cotangents.get("outputs")) is not None:
+        steps = [outputs] if not spec.return_sequences else list(outputs if spec.time_major else outputs.swapaxes(0, 1))
+        lifted["outputs"] = [numbers.lift(step[:, None]) for step in steps]
+    if (state := cotangents.get("state")) is not None:
+        lifted["state"] = numbers.lift(state[:, None])
+    return lifted
 
 
 def _reset(numbers: NumberSystem[A], spec: GRUSpec, recorded: A | None, states: NDArray[np.float64] | None) -> A:

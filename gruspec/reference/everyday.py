@@ -108,7 +108,7 @@ def evaluate_vjp(
     spec, weights, inputs
         As for :func:`evaluate`.
     cotangents
-        ``outputs``, shaped like the outputs, and, under ``return_state``, perhaps ``state`` (B, u).
+        ``outputs``, shaped like the outputs, and, under ``return_state``, ``state`` (B, u); one that is absent is zero.
     **call
         ``mask``, ``initial_state``, ``training`` and ``dropout_masks``, as for :func:`evaluate`.
 
@@ -121,7 +121,7 @@ def evaluate_vjp(
     Raises
     ------
     SpecError
-        As :func:`evaluate`, and if ``outputs`` is missing from the cotangents, or a cotangent has another shape.
+        As :func:`evaluate`, and if a cotangent is of something that is not returned, or of another shape.
 
     Examples
     --------

@@ -54,7 +54,7 @@ def differentiate(
         Of :meth:`~gruspec.reference.definition.Definition.sequence`.
     cotangents
         ``outputs``: one array (B, 1, u) for each output that the layer returns, in processing order: all under
-        ``return_sequences``, else the last. ``state`` (B, 1, u), perhaps absent.
+        ``return_sequences``, else the last. ``state`` (B, 1, u). Either may be absent.
     definition
         The equations.
     """
@@ -64,7 +64,7 @@ def differentiate(
     masks = {name: tape.constant(array) for name, array in dropout_masks.items()}
     done: Sequence[Node[A]] = definition(tape, spec, weights, masks).sequence(steps, start, mask)
     returned = done.outputs if spec.return_sequences else [done.last]
-    seeds = list(zip(returned, cotangents["outputs"], strict=True))
+    seeds = list(zip(returned, cotangents["outputs"], strict=True)) if "outputs" in cotangents else []
     if "state" in cotangents:
         seeds.append((done.state, cotangents["state"]))
     tape.pull_back(seeds)

@@ -53,11 +53,29 @@ def losses(
 
 def _penalty(numbers: DifferentiableNumbers[A], regularizer: Any, arrays: Sequence[A]) -> A:
     """Return ``l1 * sum |w| + l2 * sum w^2``."""
-    factors = regularizer.get("config", {}) if isinstance(regularizer, dict) else {}
+    total = numbers.zeros((1, 1, 1))
+    for factor, squared in zip(_factors(regularizer), (False, True), strict=True):
+        if factor:
+            terms = [array * array if squared else numbers.absolute(array) for array in arrays]
+            total = total + numbers.total(terms) * numbers.lift(np.full((1, 1, 1), factor))
+    return total
+
+
+def regularizer_factors(settings: WeightSettings) -> NDArray[np.float64]:
+    """Return the factors of all regularizers, (n,): they are inputs of a case as its weights are."""
+    given = [getattr(settings, name) for name in (*_WEIGHTS.values(), "activity_regularizer")]
+    return np.array([_factors(regularizer) for regularizer in given if regularizer is not None]).reshape(-1)
+
+
+def _factors(regularizer: Any) -> tuple[float, float]:
+    """Return l1 and l2.
+
+    Raises
+    ------
+    SpecError
+        If the regularizer is no configuration of ``L1L2``.
+    """
     if not isinstance(regularizer, dict) or regularizer["class_name"] != "L1L2":
         raise SpecError(f"regularizer={regularizer!r}: expected a configuration of L1L2")
-    total = numbers.zeros((1, 1, 1))
-    for name, term in (("l1", numbers.absolute), ("l2", lambda array: array * array)):
-        if factor := factors.get(name, 0.0):
-            total = total + numbers.total([term(array) for array in arrays]) * numbers.lift(np.full((1, 1, 1), factor))
-    return total
+    factors = regularizer.get("config", {})
+    return float(factors.get("l1", 0.0)), float(factors.get("l2", 0.0))

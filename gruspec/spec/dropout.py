@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gruspec.errors import SpecError, listed
 
@@ -10,15 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gruspec.spec.arguments import GRUSpec
-    from gruspec.spec.shapes import Dimensions
+    from gruspec.spec.shapes import Dimensions, Shaped
 
 
-class _Shaped(Protocol):
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-
-M = TypeVar("M", bound=_Shaped)
+M = TypeVar("M", bound="Shaped")
 
 DROPOUT_RATES = {"inputs": "dropout", "recurrent": "recurrent_dropout"}
 """The argument that holds the rate of each kind of mask."""

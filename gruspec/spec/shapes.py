@@ -6,7 +6,7 @@ Symbols: ``B`` batch, ``T`` timesteps, ``D`` input size, ``u`` units. Under ``ti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gruspec.errors import NotStatefulError, SpecError, listed
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 GATES = ("z", "r", "h")
 """Order of the update gate, the reset gate and the candidate along every axis of length 3u [gate-order]."""
+
+
+class Shaped(Protocol):
+    """An array of any library."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Axis lengths."""
+        ...
 
 
 class Dimensions(NamedTuple):
@@ -160,8 +169,8 @@ def check_carry(recorded: int | None, batch: int) -> None:
         raise SpecError(f"inputs: batch size {batch}; this stateful layer keeps a state for {recorded} sequences")
 
 
-def check_cotangents(spec: GRUSpec, sizes: Dimensions, cotangents: Mapping[str, Sequence[int]]) -> None:
-    """Check the shapes of cotangents against what a call returns [gradients].
+def check_cotangents(spec: GRUSpec, sizes: Dimensions, cotangents: Mapping[str, Shaped]) -> None:
+    """Check the shapes of cotangents against what a call returns; one that is absent is zero [gradients].
 
     Parameters
     ----------
@@ -170,20 +179,18 @@ def check_cotangents(spec: GRUSpec, sizes: Dimensions, cotangents: Mapping[str, 
     sizes
         Of the call.
     cotangents
-        Shape of each cotangent by name.
+        Arrays by name.
 
     Raises
     ------
     SpecError
-        If ``outputs`` is missing, a cotangent is of something that the layer does not return, or a shape does not fit.
+        If a cotangent is of something that the layer does not return, or a shape does not fit.
     """
     wanted: dict[str, tuple[int, ...]] = {"outputs": outputs_shape(spec, sizes.batch, sizes.timesteps)}
     if spec.return_state:
         wanted["state"] = state_shape(spec, sizes.batch)
-    if "outputs" not in cotangents:
-        raise SpecError(f"cotangents: 'outputs' missing; expected shape {wanted['outputs']}")
-    for name, shape in cotangents.items():
+    for name, shape in ((name, tuple(array.shape)) for name, array in cotangents.items()):
         if name not in wanted:
             raise SpecError(f"cotangents: {name!r} is not returned by this layer; it returns {listed(wanted)}")
-        if tuple(shape) != wanted[name]:
-            raise SpecError(f"cotangents: {name!r} has shape {tuple(shape)}; expected {wanted[name]}")
+        if shape != wanted[name]:
+            raise SpecError(f"cotangents: {name!r} has shape {shape}; expected {wanted[name]}")

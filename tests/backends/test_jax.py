@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import training_calls
 from scalar_loop import loop
 
 import gruspec_jax
 from gruspec.backend import Registry
 from gruspec.errors import DeviceUnavailable, NotStatefulError, SpecError, SpecTypeError, Unsupported
-from gruspec.spec import ACTIVATIONS, Dimensions, GRUSpec, weight_shapes
+from gruspec.spec import ACTIVATIONS, Dimensions, GRUSpec, outputs_shape, weight_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
-bound, devices, padding = (import_module(f"gruspec_jax.{name}") for name in ("bound", "devices", "padding"))
-gru, initial_params = gruspec_jax.gru, gruspec_jax.initial_params
+bound, compiled, devices, dropout, padding = (
+    import_module(f"gruspec_jax.{name}") for name in ("bound", "compiled", "devices", "dropout", "padding")
+)
+gru, initial_params, draw_dropout_masks = gruspec_jax.gru, gruspec_jax.initial_params, gruspec_jax.draw_dropout_masks
 
 BATCH, TIMESTEPS, SIZE, UNITS = 3, 5, 2, 4
 TOLERANCE = {"float32": 3e-6, "float64": 1e-14}
@@ -146,9 +149,9 @@ def test_padding_changes_roundings_at_most(shape: tuple[int, int, int, int], dty
 
 
 def test_many_shapes_share_a_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bound, "_compiled_gru", None)
-    compiled = bound._compiled_run  # noqa: SLF001
-    before = compiled._cache_size()  # noqa: SLF001
+    monkeypatch.setattr(bound, "run_gru", None)
+    shared = compiled._run  # noqa: SLF001
+    before = shared._cache_size()  # noqa: SLF001
     options: list[dict[str, Any]] = [
         {"go_backwards": True, "return_sequences": True},
         {"time_major": True, "use_bias": False},
@@ -159,7 +162,69 @@ def test_many_shapes_share_a_compilation(monkeypatch: pytest.MonkeyPatch) -> Non
         weights, arguments = draw(spec, sizes=(sizes[0], sizes[1], sizes[2]))
         prepare(spec, weights)(**arguments)
         prepare(spec, weights)(arguments["inputs"])
-    assert compiled._cache_size() <= before + 1  # noqa: SLF001
+    assert shared._cache_size() <= before + 1  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((2, 7, 3, 5), "float32"), ((5, 33, 5, 17), "float64"), ((8, 64, 16, 32), "float64")], ids=str
+)
+def test_padding_changes_roundings_of_gradients_at_most(shape: tuple[int, int, int, int], dtype: str) -> None:
+    *sizes, units = shape
+    batch, timesteps, size = sizes
+    options: list[dict[str, Any]] = [
+        {"activation": "sigmoid", "go_backwards": True, "return_sequences": True, "recurrent_dropout": 0.5},
+        {"activation": "sigmoid", "recurrent_activation": "sigmoid", "reset_after": True, "return_state": True},
+    ]
+    for changed in options:
+        spec = GRUSpec(units=units, **changed)
+        weights, arguments = draw(spec, dtype, sizes=(batch, timesteps, size))
+        rng = np.random.default_rng(1)
+        cotangents = {"outputs": rng.uniform(-1, 1, outputs_shape(spec, batch, timesteps)).astype(dtype)}
+        if spec.return_state:
+            cotangents["state"] = rng.uniform(-1, 1, (batch, units)).astype(dtype)
+        masks = {"recurrent": rng.choice([0.0, 2.0], (3, batch, units)).astype(dtype)}
+        call = arguments | {"training": True, "dropout_masks": masks, "cotangents": cotangents}
+        layers: list[Any] = [prepare(spec, weights, dtype), unpadded(spec, weights, dtype)]
+        found, expected = (layer.vjp(**call) for layer in layers)
+        tolerance = 64 * float(np.finfo(dtype).eps)
+        np.testing.assert_allclose(found.output.outputs, expected.output.outputs, rtol=0, atol=tolerance)
+        assert found.gradients.keys() == expected.gradients.keys()
+        for name, gradient in expected.gradients.items():
+            scale = np.abs(gradient).max()
+            assert scale > 1e-3
+            np.testing.assert_allclose(found.gradients[name], gradient, rtol=0, atol=tolerance * scale)
+
+
+def test_many_gradients_share_a_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bound, "pull_back_gru", None)
+    shared = compiled._pull_back  # noqa: SLF001
+    before = shared._cache_size()  # noqa: SLF001
+    for number, (activation, recurrent_activation) in enumerate(itertools.product(ACTIVATIONS, repeat=2)):
+        spec = GRUSpec(
+            units=1 + number % 3,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            go_backwards=number % 2 == 0,
+            return_sequences=number % 5 == 0,
+            dropout=0.5 * (number % 4 == 0),
+        )
+        weights, arguments = training_calls.draw(spec)
+        layer: Any = prepare(spec, weights)
+        masks = training_calls.draw_masks(spec)
+        layer.vjp(**arguments, training=True, dropout_masks=masks, cotangents=training_calls.draw_cotangents(spec))
+    assert shared._cache_size() <= before + 2  # noqa: SLF001
+
+
+def test_gradients_that_overflow_do_not_spread_through_padding() -> None:
+    spec = GRUSpec(units=1, activation="linear", recurrent_activation="sigmoid", use_bias=False, reset_after=True)
+    # States are near -1e100 and 1e200; what comes back from the second step overflows, with one sign for each input.
+    weights = {"kernel": np.array([[1.0, -1.0, 1.0]]), "recurrent_kernel": np.array([[-1e-100, 1e-100, -1e100]])}
+    call = {"initial_state": np.ones((1, 1)), "cotangents": {"outputs": np.full((1, 1), 1e200)}}
+    layers: list[Any] = [prepare(spec, weights), unpadded(spec, weights)]
+    found, expected = (layer.vjp(np.array([[[-1.0], [1.0]]]), **call).gradients for layer in layers)
+    np.testing.assert_array_equal(expected["inputs"], [[[np.inf], [-np.inf]]])
+    for name, gradient in expected.items():
+        np.testing.assert_array_equal(found[name], gradient)
 
 
 def test_padded_sizes() -> None:
@@ -168,14 +233,18 @@ def test_padded_sizes() -> None:
     assert padding.padded_sizes(Dimensions(9, 65, 17, 100)) == Dimensions(16, 128, 32, 128)
 
 
-@pytest.mark.parametrize("where", ["inputs", "initial_state", "kernel", "recurrent_kernel"])
+@pytest.mark.parametrize("where", ["inputs", "initial_state", "kernel", "recurrent_kernel", "dropout_masks"])
 def test_values_that_are_not_finite_are_not_padded(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bound, "_compiled_run", None)
-    spec = GRUSpec(units=2, activation="linear", recurrent_activation="linear", return_state=True)
+    for name in ("_run", "_pull_back"):
+        monkeypatch.setattr(compiled, name, None)
+    spec = GRUSpec(units=2, activation="linear", recurrent_activation="linear", return_state=True, dropout=0.5)
     weights, arguments = draw(spec)
     del arguments["mask"]
-    (weights if where in weights else arguments)[where].flat[0] = np.inf
-    results = prepare(spec, weights)(**arguments)
+    masks = {"inputs": np.ones((3, BATCH, SIZE))}
+    (weights | arguments | {"dropout_masks": masks["inputs"]})[where].flat[0] = np.inf
+    arguments["dropout_masks"] = masks
+    layer: Any = prepare(spec, weights)
+    results = layer(**arguments, training=True)
     with np.errstate(all="ignore"):
         expected = loop(spec, weights, **arguments)
     for computed, wanted in zip(results, expected, strict=True):
@@ -184,6 +253,9 @@ def test_values_that_are_not_finite_are_not_padded(where: str, monkeypatch: pyte
     assert not np.isfinite(results.outputs).all()
     if where in arguments:
         assert np.isfinite(results.outputs[1:]).all(), "rows do not mix"
+    cotangents = {"outputs": np.ones((BATCH, 2))}
+    gradients = layer.vjp(**arguments, training=True, cotangents=cotangents).gradients
+    assert not np.isfinite(gradients["kernel"]).all()
 
 
 def test_overflow_does_not_spread_through_padding() -> None:
@@ -362,17 +434,70 @@ def test_wrong_weights_are_named() -> None:
         gru(weights | {"kernel": np.zeros((SIZE, 3 * UNITS), int)}, x, spec=spec)
 
 
-def test_dropout_is_refused_where_it_would_act() -> None:
-    spec = GRUSpec(units=UNITS, dropout=0.5)
-    weights, arguments = draw(spec)
-    layer, x = prepare(spec, weights), arguments["inputs"]
-    layer(x)
-    with pytest.raises(Unsupported, match=r"dropout=0\.5 in training"):
-        layer(x, training=True)
-    with pytest.raises(Unsupported, match="dropout masks"):
-        layer(x, dropout_masks={"inputs": np.ones((3, BATCH, SIZE))})
-    with pytest.raises(SpecError, match="recurrent_dropout=1"):
-        prepare(GRUSpec(units=UNITS, recurrent_dropout=1), weights)(x, training=True)
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("options", [{"dropout": 0.5}, {"dropout": 0.5, "recurrent_dropout": 0.25}], ids=str)
+def test_dropout_masks_act_in_the_function_where_they_are_given(options: dict[str, Any]) -> None:
+    spec = GRUSpec(units=UNITS, time_major=True, return_sequences=True, **options)
+    weights, arguments = training_calls.draw(spec)
+    masks = training_calls.draw_masks(spec)
+    acting = training_calls.acting(spec, masks)
+    for call in (gru, jax.jit(gru, static_argnames="spec")):
+        dropped, _ = call(weights, **arguments, dropout_masks=masks, spec=spec)
+        expected, _ = loop(spec, weights, **arguments, dropout_masks=acting)
+        np.testing.assert_allclose(dropped, expected, rtol=0, atol=TOLERANCE["float64"])
+    kept, _ = gru(weights, **arguments, spec=spec)
+    np.testing.assert_allclose(kept, loop(spec, weights, **arguments)[0], rtol=0, atol=TOLERANCE["float64"])
+    with pytest.raises(SpecError, match="dropout_masks: 'inputs' missing"):
+        gru(weights, **arguments, dropout_masks={}, spec=spec)
+    with pytest.raises(SpecError, match=r"dropout=1\.0: in training"):
+        gru(weights, **arguments, dropout_masks=masks, spec=GRUSpec(units=UNITS, time_major=True, dropout=1))
+
+
+def test_dropout_masks_are_constants() -> None:
+    spec = GRUSpec(units=UNITS, dropout=0.5, recurrent_dropout=0.5)
+    weights, arguments = training_calls.draw(spec)
+
+    def total(masks: Any, inputs: Any) -> Any:
+        return gru(weights, inputs, dropout_masks=masks, spec=spec)[0].sum()
+
+    masks, inputs = jax.grad(total, argnums=(0, 1))(training_calls.draw_masks(spec), arguments["inputs"])
+    assert not any(mask.any() for mask in masks.values())
+    assert inputs.any()
+
+
+def test_drawn_masks_are_those_of_the_rates() -> None:
+    rates = {"inputs": 0.3, "recurrent": 0.6}
+    spec = GRUSpec(units=20, dropout=rates["inputs"], recurrent_dropout=rates["recurrent"])
+    masks = draw_dropout_masks(jax.random.key(0), spec, 300, 20)
+    assert masks.keys() == rates.keys()
+    for kind, rate in rates.items():
+        assert masks[kind].shape == (3, 300, 20)
+        assert masks[kind].dtype == np.float32
+        dropped = np.asarray(masks[kind] == 0)
+        np.testing.assert_array_equal(masks[kind][~dropped], np.float32(1 / (1 - rate)))
+        assert abs(dropped.mean() - rate) < 4 * (rate * (1 - rate) / dropped.size) ** 0.5
+        for axis in range(3):
+            pair = dropped.take(0, axis), dropped.take(1, axis)
+            both = (pair[0] & pair[1]).mean()
+            assert abs(both - rate**2) < 4 * (rate**2 / pair[0].size) ** 0.5, "gates, rows and features are independent"
+    both = ((masks["inputs"] == 0) & (masks["recurrent"] == 0)).mean()
+    assert abs(both - 0.3 * 0.6) < 4 * (0.18 / masks["inputs"].size) ** 0.5, "inputs and state are independent"
+
+
+def test_drawn_masks_depend_on_the_key_and_fit_the_function() -> None:
+    spec = GRUSpec(units=UNITS, dropout=0.5, implementation=2)
+    weights, arguments = training_calls.draw(spec)
+    first, again, other = (
+        draw_dropout_masks(jax.random.key(seed), spec, BATCH, SIZE, dtype=jnp.bfloat16)["inputs"] for seed in (0, 0, 1)
+    )
+    assert first.shape == (1, BATCH, SIZE)
+    assert first.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    gru(weights, **arguments, dropout_masks={"inputs": first}, spec=spec)
+    assert draw_dropout_masks(jax.random.key(0), GRUSpec(units=UNITS), BATCH, SIZE) == {}
+    with pytest.raises(SpecError, match=r"recurrent_dropout=1\.0: in training"):
+        draw_dropout_masks(jax.random.key(0), GRUSpec(units=UNITS, recurrent_dropout=1), BATCH, SIZE)
 
 
 def test_float64_stays_inside_a_call() -> None:
@@ -421,6 +546,13 @@ def test_products_ask_for_full_precision() -> None:
         jaxpr = str(jax.make_jaxpr(partial(gru, spec=spec))(weights, arguments["inputs"]))
         products = jaxpr.count("dot_general[")
         assert products == (2 if reset_after else 3)
+        assert jaxpr.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == products
+        spec = GRUSpec(units=UNITS, reset_after=reset_after, dropout=0.5, recurrent_dropout=0.5)
+        masks = training_calls.draw_masks(spec, "float32")
+        total = jax.grad(lambda *call, spec=spec: gru(*call[:2], spec=spec, dropout_masks=call[2])[0].sum())
+        jaxpr = str(jax.make_jaxpr(total)(weights, arguments["inputs"], masks))
+        products = jaxpr.count("dot_general[")
+        assert products > (2 if reset_after else 3)
         assert jaxpr.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == products
 
 
@@ -471,7 +603,7 @@ def test_importing_the_package_imports_no_framework() -> None:
         "assert not {'jax', 'numpy'} & set(sys.modules); gruspec_jax.gru; assert 'jax' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    with pytest.raises(AttributeError, match="it has backend, gru and initial_params"):
+    with pytest.raises(AttributeError, match="it has backend, draw_dropout_masks, gru, initial_params"):
         gruspec_jax.lstm  # noqa: B018
 
 
@@ -480,7 +612,7 @@ def test_examples_run() -> None:
 
     from gruspec_jax import layer
 
-    for module in (layer, padding):
+    for module in (layer, dropout, padding):
         failed, attempted = doctest.testmod(module)
         assert attempted
         assert not failed

@@ -54,9 +54,11 @@ def draw(
 
 def assert_agrees(spec: GRUSpec, weights: Weights, arguments: dict[str, Any]) -> None:
     """Compare with the NumPy implementation in float64, which has loops over numbers for a judge."""
-    expected = gruspec_numpy.GRU(spec, weights, dtype="float64")(**arguments)
+    layer = gruspec_numpy.GRU.from_weights(spec, weights, dtype="float64")
+    returned = layer(**arguments)
+    expected = returned if spec.return_state else [returned]
     computed = prepare(spec, weights)(**arguments)
-    for got, want in zip(computed, expected, strict=True):
+    for got, want in zip(computed, expected, strict=spec.return_state):
         assert got is not None
         assert want is not None
         assert got.dtype == np.float32
@@ -192,8 +194,21 @@ def test_refuses_what_the_operator_does_not_have() -> None:
     assert "mask of kind 'any'" in reasons(plain, {"mask": np.zeros((3, 5), bool)})
     assert "float64" in reasons(plain, dtype="float64")
     assert "float16" in reasons(plain, dtype="float16")
-    assert "dropout masks" in reasons(plain, {"dropout_masks": {}})
-    assert "dropout=0.5 in training" in reasons(GRUSpec(units=2, dropout=0.5), {"training": True})
+
+
+def test_refuses_dropout_where_it_would_act() -> None:
+    spec = GRUSpec(units=2, dropout=0.5)
+    weights, arguments = draw(spec)
+    layer, masks = prepare(spec, weights), {"inputs": np.zeros((3, 3, 2), "float32")}
+    assert "dropout=0.5 in training" in reasons(spec, {"training": True, "dropout_masks": masks})
+    expected = layer(**arguments).outputs
+    np.testing.assert_array_equal(layer(**arguments, dropout_masks=masks).outputs, expected)
+    with pytest.raises(SpecError, match="dropout_masks: unknown state; known are inputs, recurrent"):
+        layer(**arguments, dropout_masks={"state": masks["inputs"]})
+    capabilities = gruspec_onnx.backend().capabilities()
+    assert not capabilities.dropout
+    assert not capabilities.gradients
+    assert not hasattr(layer, "vjp")
 
 
 def test_refuses_sizes_of_zero() -> None:

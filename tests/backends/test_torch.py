@@ -7,17 +7,19 @@ import itertools
 import pickle
 import subprocess
 import sys
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import training_calls
 from scalar_loop import loop
 
 import gruspec_torch
 from gruspec.backend import Registry
 from gruspec.errors import DeviceUnavailable, NotStatefulError, SpecError, SpecTypeError, Unsupported
-from gruspec.spec import ACTIVATIONS, GRUSpec, weight_shapes
+from gruspec.spec import ACTIVATIONS, DROPOUT_RATES, Dimensions, GRUSpec, weight_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 torch = pytest.importorskip("torch")
-devices = import_module("gruspec_torch.devices")
+devices, dropout, recurrence = (import_module(f"gruspec_torch.{name}") for name in ("devices", "dropout", "recurrence"))
 GRU = gruspec_torch.GRU
 
 BATCH, TIMESTEPS, SIZE, UNITS = 3, 5, 2, 4
@@ -181,16 +183,29 @@ def test_a_row_without_valid_timesteps_passes_its_state_on() -> None:
     assert torch.equal(gradient, torch.ones(1, UNITS))
 
 
-@pytest.mark.parametrize(
-    ("name", "points", "slopes"),
-    [("hard_sigmoid", [-2.6, -2.5, 0.0, 2.5, 2.6], [0, 0.2, 0.2, 0.2, 0]), ("relu", [-1.0, 0.0, 1.0], [0, 0, 1])],
-)
-def test_slopes_at_corners(name: str, points: list[float], slopes: list[float]) -> None:
-    spec = GRUSpec(units=1, activation=name, recurrent_activation="linear", use_bias=False)
-    weights = {"kernel": np.array([[0.0, 0.0, 1.0]]), "recurrent_kernel": np.zeros((1, 3))}  # z = 0: y = f(x)
-    x = torch.tensor(points, dtype=torch.float64).reshape(-1, 1, 1).requires_grad_()
-    module(spec, weights)(x).sum().backward()
-    np.testing.assert_allclose(x.grad.ravel(), slopes, rtol=1e-15)
+def test_gradients_where_the_caller_records_none() -> None:
+    spec = GRUSpec(units=UNITS)
+    weights, arguments = draw(spec)
+    layer: Any = gruspec_torch.complete().prepare(spec, weights, dtype="float64", device="cpu")
+    with torch.no_grad():
+        gradients = layer.vjp(**arguments, cotangents={"outputs": np.ones((BATCH, UNITS))}).gradients
+    assert np.abs(gradients["kernel"]).max() > 1e-3
+    assert all(parameter.grad is None for parameter in layer.module.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_hard_sigmoid_is_the_clipped_line_on_every_number_next_to_a_corner(dtype: str) -> None:
+    points = [np.array([-2.5, 2.5], dtype)]
+    for side in (0, np.inf):
+        for _ in range(40):
+            points.append(np.nextafter(points[-1], np.copysign(np.array(side, dtype), points[-1])))
+    x = np.concatenate(points)
+    leaf = torch.from_numpy(x).requires_grad_()
+    found = recurrence.hard_sigmoid(leaf)
+    line = np.array(0.2, dtype) * x + np.array(0.5, dtype)
+    np.testing.assert_array_equal(found.detach(), np.clip(line, 0, 1))
+    found.sum().backward()
+    np.testing.assert_allclose(leaf.grad, np.where(np.abs(x) <= 2.5, 0.2, 0), rtol=1e-7)
 
 
 def test_masks_may_be_numbers_and_have_a_last_axis() -> None:
@@ -354,22 +369,94 @@ def test_modules_can_be_copied_and_pickled() -> None:
     assert torch.equal(pickle.loads(pickle.dumps(layer))(x), expected)  # noqa: S301
 
 
-def test_dropout_is_refused_where_it_would_act() -> None:
-    x = np.zeros((1, 1, SIZE))
+@pytest.mark.parametrize("kind", ["inputs", "recurrent"])
+def test_drawn_masks_are_those_of_the_rate(kind: str) -> None:
+    rate, sizes = 0.3, Dimensions(300, 7, 20, 20)
+    options: dict[str, Any] = {DROPOUT_RATES[kind]: rate}
+    spec = GRUSpec(units=20, **options)
+    torch.manual_seed(0)
+    like = torch.empty(0, dtype=torch.float64)
+    (mask,) = dropout.draw_masks(spec, like, training=True, sizes=sizes).values()
+    assert mask.shape == (3, 300, 20)
+    assert mask.dtype == torch.float64
+    dropped = (mask == 0).numpy()
+    np.testing.assert_allclose(mask[mask != 0], 1 / (1 - rate), rtol=1e-15)
+    deviation = (rate * (1 - rate) / dropped.size) ** 0.5
+    assert abs(dropped.mean() - rate) < 4 * deviation
+    for axis in range(3):
+        pair = dropped.take(0, axis), dropped.take(1, axis)
+        both = (pair[0] & pair[1]).mean()
+        assert abs(both - rate**2) < 4 * (rate**2 / pair[0].size) ** 0.5, "gates, rows and features are independent"
+    assert dropout.draw_masks(spec, like, training=False, sizes=sizes) == {}
+
+
+def revealing(**rates: Any) -> Any:
+    """Return a layer whose output at step t is the input mask of the candidate times the t-th power of the state's."""
+    size = 8
+    spec = GRUSpec(units=size, activation="linear", recurrent_activation="relu", return_sequences=True, **rates)
+    block, none = np.eye(size), np.zeros((size, size))
+    kernel = np.concatenate([none, none, block if "dropout" in rates else none], axis=1)
+    recurrent = np.concatenate([none, none, block if "recurrent_dropout" in rates else none], axis=1)
+    bias = np.concatenate([np.zeros(size), np.ones(size), np.zeros(size)])  # z = 0 and r = 1
+    return module(spec, {"kernel": kernel, "recurrent_kernel": recurrent, "bias": bias})
+
+
+def test_drawn_masks_stay_for_a_call_and_are_new_in_the_next() -> None:
+    x, h = torch.ones(4, 3, 8, dtype=torch.float64), torch.ones(4, 8, dtype=torch.float64)
+    layer = revealing(dropout=0.5)
+    torch.manual_seed(3)
+    first, second = layer(x, h), layer(x, h)
+    assert torch.equal(first[:, :1].expand_as(first), first)
+    assert set(first.unique().tolist()) == {0.0, 2.0}
+    assert not torch.equal(first, second)
+    torch.manual_seed(3)
+    assert torch.equal(layer(x, h), first), "PyTorch's generator decides"
+    layer.eval()
+    assert torch.equal(layer(x, h), x)
+    recurrent = revealing(recurrent_dropout=0.5)(x, h)
+    assert set(recurrent[:, 0].unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(recurrent[:, 2], recurrent[:, 0] ** 3)
+
+
+def test_dropout_masks_are_constants() -> None:
     layer = GRU(SIZE, UNITS, dropout=0.5)
-    with pytest.raises(Unsupported, match=r"dropout=0\.5 in training"):
-        layer(x)
-    assert layer.eval()(x).shape == (1, UNITS)
-    with pytest.raises(SpecError, match="recurrent_dropout=1"):
-        GRU(SIZE, UNITS, recurrent_dropout=1)(x)
-    for make in BACKENDS:
-        spec = GRUSpec(**NATIVE, dropout=0.5)
-        bound = make().prepare(spec, draw(spec)[0], dtype="float64", device="cpu")
-        bound(x)
-        given: list[dict[str, Any]] = [{"training": True}, {"dropout_masks": {"inputs": np.ones((3, 1, SIZE))}}]
-        for arguments in given:
-            with pytest.raises(Unsupported, match="dropout"):
-                bound(x, **arguments)
+    masks = {"inputs": torch.ones(3, BATCH, SIZE, requires_grad=True)}
+    x = torch.randn(BATCH, TIMESTEPS, SIZE, requires_grad=True)
+    layer(x, dropout_masks=masks).sum().backward()
+    assert masks["inputs"].grad is None
+    assert x.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("rates", "masks", "message"),
+    [
+        ({"dropout": 0.5}, {}, r"dropout_masks: 'inputs' missing, .* shape \(3, 1, 2\)"),
+        ({"dropout": 0.5}, {"inputs": np.ones((1, 1, SIZE))}, r"'inputs' has shape \(1, 1, 2\); expected \(3, 1, 2\)"),
+        ({"dropout": 0.5, "implementation": 2}, {"inputs": np.ones((3, 1, SIZE))}, r"expected \(1, 1, 2\)"),
+        ({"recurrent_dropout": 0.5}, {"recurrent": np.ones((3, 1, SIZE))}, r"expected \(3, 1, 4\)"),
+        ({"dropout": 0.5}, {"inputs": np.ones((3, 1, SIZE), complex)}, r"dropout_masks\['inputs'\]: dtype"),
+        ({}, {"state": np.ones((3, 1, SIZE))}, "unknown state; known are inputs, recurrent"),
+        ({"dropout": 1}, None, r"dropout=1\.0: in training"),
+        ({"recurrent_dropout": 1}, {"recurrent": np.ones((3, 1, UNITS))}, r"recurrent_dropout=1\.0: in training"),
+    ],
+)
+def test_wrong_dropout_is_named(rates: dict[str, Any], masks: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        GRU(SIZE, UNITS, **rates)(np.zeros((1, 1, SIZE)), dropout_masks=masks)
+
+
+def test_native_refuses_dropout_where_it_would_act() -> None:
+    x = np.zeros((1, 1, SIZE))
+    spec = GRUSpec(**NATIVE, dropout=0.5)
+    layer: Any = gruspec_torch.native().prepare(spec, draw(spec)[0], dtype="float64", device="cpu")
+    masks = {"inputs": np.zeros((3, 1, SIZE))}
+    np.testing.assert_array_equal(layer(x, dropout_masks=masks).outputs, layer(x).outputs)
+    assert not gruspec_torch.native().capabilities().dropout
+    for call in (layer, partial(layer.vjp, cotangents={"outputs": np.zeros((1, UNITS))})):
+        with pytest.raises(Unsupported, match=r"dropout=0\.5 in training"):
+            call(x, training=True, dropout_masks=masks)
+        with pytest.raises(SpecError, match="dropout_masks: unknown state"):
+            call(x, dropout_masks={"state": masks["inputs"]})
 
 
 def test_unroll_and_implementation_change_nothing() -> None:
@@ -432,6 +519,50 @@ def test_native_refuses_what_torch_nn_gru_is_not(option: dict[str, Any], reason:
     spec = GRUSpec(**(NATIVE | option))
     with pytest.raises(Unsupported, match=reason):
         gruspec_torch.native().prepare(spec, draw(spec)[0], dtype="float64", device="cpu")
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(("time_major", "use_bias", "sequences"), list(itertools.product([False, True], repeat=3)))
+def test_native_gradients_are_those_of_differences(
+    *, time_major: bool, use_bias: bool, sequences: bool, padded: bool
+) -> None:
+    spec = GRUSpec(
+        **NATIVE,
+        time_major=time_major,
+        use_bias=use_bias,
+        return_sequences=sequences,
+        return_state=True,
+        zero_output_for_mask=sequences,
+    )
+    weights, arguments = training_calls.draw(spec, lengths=[1, 5, 3])
+    if not padded:
+        del arguments["mask"]
+    layer = gruspec_torch.native().prepare(spec, weights, dtype="float64", device="cpu")
+    training_calls.assert_gradients(layer, spec, weights, arguments)
+
+
+def test_native_gradients_do_not_see_padding() -> None:
+    spec = GRUSpec(**NATIVE, return_state=True)
+    weights, arguments = training_calls.draw(spec, lengths=[1, 5, 3])
+    layer: Any = gruspec_torch.native().prepare(spec, weights, dtype="float64", device="cpu")
+    padding, results = ~arguments["mask"], []
+    for filler in (0.0, np.nan):
+        arguments["inputs"] = np.where(padding[..., None], filler, arguments["inputs"])
+        results.append(layer.vjp(**arguments, cotangents=training_calls.draw_cotangents(spec)).gradients)
+        assert not results[-1]["inputs"][padding].any()
+        for name, gradient in results[-1].items():
+            np.testing.assert_array_equal(gradient, results[0][name])
+
+
+def test_native_differentiates_in_training_mode_as_cudnn_demands() -> None:
+    layer, _, arguments, _ = native()
+    modes: list[bool] = []
+    differentiable: Any = layer
+    differentiable.module.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    layer(**arguments)
+    differentiable.vjp(**arguments, cotangents={"outputs": np.ones((BATCH, UNITS))})
+    layer(**arguments)
+    assert modes == [False, True, False]
 
 
 def test_native_takes_the_hint_to_unroll() -> None:
@@ -546,13 +677,24 @@ def coarse_products() -> Iterator[list[Any]]:
 
 @pytest.mark.parametrize("make", BACKENDS)
 def test_products_are_exact_during_a_call_only(make: Any, coarse_products: list[Any]) -> None:
-    spec = GRUSpec(**NATIVE)
+    spec = GRUSpec(**NATIVE, return_sequences=True)
     weights, arguments = draw(spec)
-    layer = make().prepare(spec, weights, dtype="float64", device="cpu")
+    layer: Any = make().prepare(spec, weights, dtype="float64", device="cpu")
     seen: list[Any] = []
-    layer.module.register_forward_pre_hook(lambda *_: seen.extend(getattr(o, n) for o, n, _ in devices.EXACT))
+
+    def note(*_: Any) -> None:
+        seen.extend(getattr(owner, name) for owner, name, _ in devices.EXACT)
+
+    layer.module.register_forward_pre_hook(note)
     layer(arguments["inputs"])
     assert seen == [exact for _, _, exact in devices.EXACT]
+
+    def note_on_the_way_back(_: Any, __: Any, result: Any) -> None:
+        (result if torch.is_tensor(result) else result[0]).register_hook(note)
+
+    layer.module.register_forward_hook(note_on_the_way_back)
+    layer.vjp(arguments["inputs"], cotangents={"outputs": np.ones((BATCH, TIMESTEPS, UNITS))})
+    assert seen == 3 * [exact for _, _, exact in devices.EXACT]
     assert [getattr(owner, name) for owner, name, _ in devices.EXACT] == coarse_products
 
 

@@ -26,7 +26,7 @@ from gruspec.cases import (
     write_topic,
 )
 from gruspec.cases.files import json_bytes, read_tensors, sha256, tensor_bytes
-from gruspec.cases.model import gradient_names
+from gruspec.cases.model import gradient_names, operation_arrays
 from gruspec.errors import IntegrityError, UsageError
 from gruspec.generate.options import (
     COMMON,
@@ -386,7 +386,7 @@ def test_shapes_and_types_are_those_of_the_specification(cases: list[Case]) -> N
                     "outputs": outputs_shape(case.spec, batch, timesteps),
                     "state": state_shape(case.spec, batch),
                 }
-                given = {"inputs": call.inputs, "initial_state": call.initial_state, **case.weights}
+                given = {**case.weights, **operation_arrays(call)}
                 shapes |= {f"gradients/{name}": given[name].shape for name in gradient_names(case, call)}
                 found = {name: expected.kappa.shape for name, expected in call.expected.items()}
                 losses = found.pop("losses", None)
