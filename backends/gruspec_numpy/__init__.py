@@ -1,8 +1,9 @@
-"""The whole GRU specification in NumPy, vectorised and in the dtype asked for.
+"""The reference layer, ``tf.compat.v1.keras.layers.GRU``, whole and trainable in NumPy alone.
 
-The equations here are independent of gruspec's reference on purpose, so that the two can judge each other.
-``gruspec_numpy.GRU`` is the layer for users; ``gruspec_numpy.backend`` is what gruspec runs. Importing this package
-does not import NumPy.
+``gruspec_numpy.GRU`` is the layer; ``initializers``, ``regularizers``, ``constraints`` and ``activations`` are modules
+with what its arguments may be. ``gruspec_numpy.backend`` is what gruspec runs: the same layer behind the protocol. The
+equations here are independent of gruspec's reference on purpose, so that the two can judge each other. Importing this
+package does not import NumPy.
 """
 
 from __future__ import annotations

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from gruspec.backend import Capabilities
+from gruspec.backend import Capabilities, Differentiated, Output
 
 if TYPE_CHECKING:
-    from gruspec.backend import Backend, Layer, Weights
-    from gruspec.spec import GRUSpec
+    from collections.abc import Mapping
 
-CAPABILITIES = Capabilities(summary="the whole specification in NumPy", modules=("numpy",))
+    from numpy.typing import NDArray
+
+    from gruspec.backend import RegularizingBackend, Weights
+    from gruspec.spec import GRUSpec, WeightSettings
+
+    from .layer import GRU
+
+CAPABILITIES = Capabilities(summary="the whole reference layer in NumPy", modules=("numpy",), losses=True)
 
 
 class NumpyBackend:
-    """The whole specification in float32 and float64."""
+    """The whole reference layer in float32 and float64."""
 
     def capabilities(self) -> Capabilities:
         """Return the declaration; NumPy is not imported."""
@@ -28,7 +35,9 @@ class NumpyBackend:
         blas = dependencies["blas"]
         return {"numpy": np.__version__, "blas": f"{blas.get('name')} {blas.get('version')}"}
 
-    def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> Layer:
+    def prepare(
+        self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str, settings: WeightSettings | None = None
+    ) -> BoundLayer:
         """Bind a layer.
 
         Raises
@@ -41,9 +50,59 @@ class NumpyBackend:
         CAPABILITIES.require(spec, dtype=dtype, device=device)
         from .layer import GRU
 
-        return GRU(spec, weights, dtype=dtype)
+        arguments = {} if settings is None else asdict(settings)
+        return BoundLayer(GRU.from_weights(spec, weights, dtype=dtype, **arguments))
 
 
-def backend() -> Backend:
+class BoundLayer:
+    """A layer whose results are named."""
+
+    def __init__(self, layer: GRU) -> None:
+        self.layer = layer
+
+    @property
+    def losses(self) -> NDArray[Any]:
+        """What the regularizers add to a loss after the latest call, (n,) in the dtype of the layer."""
+        import numpy as np
+
+        return np.array(self.layer.losses, self.layer.dtype)
+
+    def __call__(
+        self,
+        inputs: NDArray[Any],
+        *,
+        mask: NDArray[Any] | None = None,
+        initial_state: NDArray[Any] | None = None,
+        training: bool = False,
+        dropout_masks: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Output:
+        """Run the layer; see :class:`gruspec.backend.Layer`."""
+        return self._output(self.layer(inputs, initial_state, mask, training, dropout_masks=dropout_masks))
+
+    def vjp(
+        self,
+        inputs: NDArray[Any],
+        *,
+        cotangents: Mapping[str, NDArray[Any]],
+        mask: NDArray[Any] | None = None,
+        initial_state: NDArray[Any] | None = None,
+        training: bool = False,
+        dropout_masks: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Differentiated:
+        """Run the layer and pull cotangents back; see :class:`gruspec.backend.DifferentiableLayer`."""
+        returned, gradients = self.layer.vjp(
+            inputs, initial_state, mask, training, cotangents=cotangents, dropout_masks=dropout_masks
+        )
+        return Differentiated(self._output(returned), gradients)
+
+    def reset_states(self, states: NDArray[Any] | None = None) -> None:
+        """Set the recorded state to ``states`` (B, u), or to zeros."""
+        self.layer.reset_states(states)
+
+    def _output(self, returned: Any) -> Output:
+        return Output(*returned) if self.layer.return_state else Output(returned)
+
+
+def backend() -> RegularizingBackend:
     """Return the implementation; registered under ``gruspec.backends``."""
     return NumpyBackend()

@@ -1,95 +1,34 @@
-"""The NumPy implementation against loops over single numbers, hand-computed values, and faults planted in a copy."""
+"""Calls of the NumPy layer against loops over single steps, hand-computed values, and faults planted in a copy."""
 
 from __future__ import annotations
 
 import itertools
-import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import training_calls
+from scalar_loop import loop
 
 import gruspec_numpy
 from gruspec.errors import NotStatefulError, SpecError, SpecTypeError, Unsupported
-from gruspec.spec import ACTIVATIONS, GRUSpec, outputs_shape, weight_shapes
+from gruspec.spec import ACTIVATIONS, GRUSpec, WeightSettings, outputs_shape, weight_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gruspec.backend import Backend, Layer
+    from gruspec.backend import Backend
 
     Array = np.ndarray[Any, np.dtype[Any]]
     Weights = dict[str, Array]
 
 TOLERANCE = {"float64": 1e-13, "float32": 2e-5}
-
-SCALAR: dict[str, Callable[[float], float]] = {
-    "tanh": math.tanh,
-    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
-    "hard_sigmoid": lambda x: min(max(x / 5 + 0.5, 0.0), 1.0),
-    "relu": lambda x: max(x, 0.0),
-    "linear": lambda x: x,
-}
-
-
-def scalar_step(spec: GRUSpec, weights: Weights, x: list[float], h: list[float]) -> list[float]:
-    """Compute one step of one row, number by number."""
-    u = spec.units
-    gate, candidate = SCALAR[spec.recurrent_activation], SCALAR[spec.activation]
-    bias = weights.get("bias", np.zeros((2, 3 * u)) if spec.reset_after else np.zeros(3 * u)).astype(float)
-    b, recurrent_b = bias if spec.reset_after else (bias, np.zeros(3 * u))
-
-    def product(name: str, vector: list[float], column: int) -> float:
-        return sum(value * float(weights[name][i, column]) for i, value in enumerate(vector))
-
-    def gated(column: int) -> float:
-        both = product("kernel", x, column) + product("recurrent_kernel", h, column)
-        return gate(both + b[column] + recurrent_b[column])
-
-    z, r = [gated(j) for j in range(u)], [gated(u + j) for j in range(u)]
-    new = []
-    for j in range(u):
-        column = 2 * u + j
-        if spec.reset_after:
-            recurrent = r[j] * (product("recurrent_kernel", h, column) + recurrent_b[column])
-        else:
-            recurrent = product("recurrent_kernel", [r[i] * h[i] for i in range(u)], column)
-        c = candidate(product("kernel", x, column) + b[column] + recurrent)
-        new.append(z[j] * h[j] + (1 - z[j]) * c)
-    return new
-
-
-def scalar_row(
-    spec: GRUSpec, weights: Weights, x: list[list[float]], h: list[float], valid: list[bool]
-) -> tuple[list[list[float]], list[float]]:
-    """Return the outputs of one row in processing order, and its state."""
-    order = range(len(x))[::-1] if spec.go_backwards else range(len(x))
-    held, outputs = [0.0] * spec.units, []
-    for t in order:
-        if valid[t]:
-            held = h = scalar_step(spec, weights, x[t], h)
-        outputs.append(held if valid[t] or not spec.zero_output_for_mask else [0.0] * spec.units)
-    return outputs, h
-
-
-def scalar_call(
-    spec: GRUSpec, weights: Weights, inputs: Array, mask: Array | None = None, initial_state: Array | None = None
-) -> tuple[Array, Array]:
-    """Return outputs and state of one call, in float64."""
-    x = inputs.swapaxes(0, 1) if spec.time_major else inputs
-    valid = np.ones(x.shape[:2], bool) if mask is None else mask.T if spec.time_major else mask
-    h = np.zeros((len(x), spec.units)) if initial_state is None else initial_state
-    rows = [scalar_row(spec, weights, *(a.tolist() for a in row)) for row in zip(x, h, valid, strict=True)]
-    sequence = np.array([outputs for outputs, _ in rows]).reshape(*x.shape[:2], spec.units)
-    state = np.array([state for _, state in rows])
-    if not spec.return_sequences:
-        return sequence[:, -1], state
-    return sequence.swapaxes(0, 1) if spec.time_major else sequence, state
 
 
 def draw(
@@ -107,15 +46,20 @@ def draw(
     return weights, arguments
 
 
-def prepare(spec: GRUSpec, weights: Weights, dtype: str = "float64") -> Layer:
-    return gruspec_numpy.backend().prepare(spec, weights, dtype=dtype, device="cpu")
+def layer_of(spec: GRUSpec, weights: Weights, dtype: str = "float64") -> gruspec_numpy.GRU:
+    """Return a layer that also returns its state."""
+    return gruspec_numpy.GRU.from_weights(replace(spec, return_state=True), weights, dtype=dtype)
+
+
+def called(spec: GRUSpec, weights: Weights, dtype: str = "float64", **arguments: Any) -> list[Array]:
+    """Return outputs and state of the first call of a layer."""
+    returned: list[Array] = layer_of(spec, weights, dtype)(**arguments)
+    return returned
 
 
 def assert_agrees(spec: GRUSpec, weights: Weights, arguments: dict[str, Any], dtype: str) -> None:
-    computed = prepare(spec, weights, dtype)(**arguments)
-    expected = scalar_call(spec, weights, **arguments)
-    for got, want in zip(computed, expected, strict=True):
-        assert got is not None
+    expected = loop(spec, weights, **arguments)
+    for got, want in zip(called(spec, weights, dtype, **arguments), expected, strict=True):
         assert got.dtype == dtype
         assert got.flags.c_contiguous
         np.testing.assert_allclose(got, want, rtol=0, atol=TOLERANCE[dtype])
@@ -160,8 +104,7 @@ def halving(**arguments: Any) -> tuple[GRUSpec, Weights]:
 def halve(x: list[float], mask: Any = None, h: float | None = None, **arguments: Any) -> tuple[list[float], float]:
     spec, weights = halving(**arguments)
     state = None if h is None else np.array([[h]])
-    outputs, final = gruspec_numpy.GRU(spec, weights, dtype="float64")(np.array([x])[..., None], state, mask)
-    assert final is not None
+    outputs, final = layer_of(spec, weights)(np.array([x])[..., None], state, mask)
     return outputs.ravel().tolist(), final.item()
 
 
@@ -183,29 +126,8 @@ def test_reset_variants_by_hand() -> None:
     before = GRUSpec(units=2, activation="linear")
     after = GRUSpec(units=2, activation="linear", reset_after=True)
     both = np.stack([bias, [0, 0, 0, 0, 0, 0.5]])
-    assert prepare(before, weights | {"bias": bias})(**call).outputs.tolist() == [[3.0, 0.0]]
-    assert prepare(after, weights | {"bias": both})(**call).outputs.tolist() == [[0.0, 1.5]]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_activation_values(dtype: str) -> None:
-    table = import_module("gruspec_numpy.activations").ACTIVATIONS
-    assert set(table) == set(ACTIVATIONS)
-    x = np.array([-30.0, -2.5, -1.0, -0.0, 0.5, 2.5, 30.0], dtype)
-    for name, activate in table.items():
-        y = x.copy()
-        activate(y)
-        assert y.dtype == dtype
-        bound = (4 if name == "sigmoid" else 8) * float(np.finfo(dtype).epsneg)
-        exact = np.array([SCALAR[name](float(v)) for v in x])
-        np.testing.assert_allclose(y.astype(float), exact, rtol=0, atol=bound)
-    special = np.array([np.nan, -np.inf, np.inf], dtype)
-    at_infinity = {"tanh": (-1, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "relu": (0, np.inf)}
-    for name, ends in at_infinity.items():
-        y = special.copy()
-        with np.errstate(all="ignore"):
-            table[name](y)
-        np.testing.assert_array_equal(y, [np.nan, *ends])
+    assert called(before, weights | {"bias": bias}, **call)[0].tolist() == [[3.0, 0.0]]
+    assert called(after, weights | {"bias": both}, **call)[0].tolist() == [[0.0, 1.5]]
 
 
 @pytest.mark.parametrize("reset_after", [False, True])
@@ -213,13 +135,12 @@ def test_activation_values(dtype: str) -> None:
 def test_nothing_at_masked_steps_enters(*, reset_after: bool, time_major: bool) -> None:
     spec = GRUSpec(units=3, reset_after=reset_after, time_major=time_major, return_sequences=True)
     weights, arguments = draw(spec)
-    clean = prepare(spec, weights)(**arguments)
+    clean = called(spec, weights, **arguments)
     for value in (np.nan, np.inf, 1e300):
         dirty = arguments["inputs"].copy()
         dirty[~arguments["mask"]] = value
-        got = prepare(spec, weights)(**arguments | {"inputs": dirty})
-        np.testing.assert_array_equal(got.outputs, clean.outputs)
-        np.testing.assert_array_equal(got.state, clean.state)
+        for got, want in zip(called(spec, weights, **arguments | {"inputs": dirty}), clean, strict=True):
+            np.testing.assert_array_equal(got, want)
 
 
 def test_masks_of_other_shapes_and_dtypes() -> None:
@@ -227,12 +148,14 @@ def test_masks_of_other_shapes_and_dtypes() -> None:
         spec = GRUSpec(units=2, return_sequences=True, time_major=time_major)
         weights, arguments = draw(spec)
         mask = arguments["mask"]
-        wanted = prepare(spec, weights)(**arguments).outputs
-        plain = prepare(spec, weights)(arguments["inputs"], initial_state=arguments["initial_state"]).outputs
+        wanted, _ = called(spec, weights, **arguments)
+        plain, _ = called(spec, weights, inputs=arguments["inputs"], initial_state=arguments["initial_state"])
         assert not np.array_equal(wanted, plain)
         values = np.where(mask, np.resize([1.0, -0.25, np.nan], mask.shape), 0.0)
-        for same in (mask[..., None], mask.astype(int), -mask.astype("int8"), values, values[..., None]):
-            np.testing.assert_array_equal(prepare(spec, weights)(**arguments | {"mask": same}).outputs, wanted)
+        lists = mask.tolist(), [mask, None], (mask, mask)
+        for same in (mask[..., None], mask.astype(int), -mask.astype("int8"), values, values[..., None], *lists):
+            np.testing.assert_array_equal(called(spec, weights, **arguments | {"mask": same})[0], wanted)
+        np.testing.assert_array_equal(called(spec, weights, **arguments | {"mask": [None, mask]})[0], plain)
 
 
 @pytest.mark.parametrize("use_mask", [False, True])
@@ -242,19 +165,20 @@ def test_masks_of_other_shapes_and_dtypes() -> None:
 def test_empty_sizes(
     batch: int, timesteps: int, size: int, *, use_mask: bool, return_sequences: bool, time_major: bool
 ) -> None:
-    spec = GRUSpec(units=2, return_sequences=return_sequences, time_major=time_major)
-    weights, arguments = draw(spec, batch, timesteps, size)
-    if not use_mask:
-        del arguments["mask"]
-    outputs, state = prepare(spec, weights)(**arguments)
-    assert outputs.shape == outputs_shape(spec, batch, timesteps)
-    assert state is not None
-    if timesteps == 0:
-        assert not outputs.any()
-        np.testing.assert_array_equal(state, arguments["initial_state"])
-        assert not np.shares_memory(state, arguments["initial_state"])
-    elif batch:
-        assert_agrees(spec, weights, arguments, "float64")
+    for reset_after in (False, True):
+        spec = GRUSpec(units=2, return_sequences=return_sequences, time_major=time_major, reset_after=reset_after)
+        weights, arguments = draw(spec, batch, timesteps, size)
+        if not use_mask:
+            del arguments["mask"]
+        outputs, state = called(spec, weights, **arguments)
+        assert outputs.shape == outputs_shape(spec, batch, timesteps)
+        assert state.shape == (batch, 2)
+        if timesteps == 0:
+            assert not outputs.any()
+            np.testing.assert_array_equal(state, arguments["initial_state"])
+            assert not np.shares_memory(state, arguments["initial_state"])
+        elif batch:
+            assert_agrees(spec, weights, arguments, "float64")
 
 
 @pytest.mark.parametrize("go_backwards", [False, True])
@@ -262,64 +186,72 @@ def test_stateful_calls_continue_each_other(*, go_backwards: bool) -> None:
     spec = GRUSpec(units=3, stateful=True, return_sequences=True, go_backwards=go_backwards)
     weights, arguments = draw(spec, timesteps=6)
     x = arguments["inputs"]
-    whole = prepare(spec, weights)(x)
+    whole, end = called(spec, weights, inputs=x)
     parts = (x[:, 4:], x[:, :4]) if go_backwards else (x[:, :4], x[:, 4:])
-    layer = prepare(spec, weights)
-    first = layer(parts[0])
-    first.outputs[:] = 7
-    assert first.state is not None
-    first.state[:] = 7
-    second = layer(parts[1])
-    np.testing.assert_allclose(second.outputs, whole.outputs[:, -parts[1].shape[1] :], rtol=0, atol=1e-15)
-    assert second.state is not None
-    assert whole.state is not None
-    np.testing.assert_allclose(second.state, whole.state, rtol=0, atol=1e-15)
+    layer = layer_of(spec, weights)
+    for array in layer(parts[0]):
+        array[:] = 7
+    outputs, state = layer(parts[1])
+    np.testing.assert_allclose(outputs, whole[:, -parts[1].shape[1] :], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(state, end, rtol=0, atol=1e-15)
 
 
 def test_explicit_state_wins_and_its_result_is_recorded() -> None:
-    spec, weights = halving(stateful=True)
-    layer = gruspec_numpy.GRU(spec, weights, dtype="float64")
+    layer = layer_of(*halving(stateful=True))
     one = np.ones((2, 1, 1))
-    assert layer(one).outputs.ravel().tolist() == [0.5, 0.5]
-    assert layer(one, [[8.0], [0.0]]).outputs.ravel().tolist() == [4.5, 0.5]
-    assert layer(one).outputs.ravel().tolist() == [2.75, 0.75]
-    masked = layer(one, mask=[[False], [True]])
-    assert masked.outputs.ravel().tolist() == [0.0, 0.875]
-    assert masked.state is not None
-    assert masked.state.ravel().tolist() == [2.75, 0.875]
+
+    def outputs(*arguments: Any, **named: Any) -> list[float]:
+        found: list[float] = layer(*arguments, **named)[0].ravel().tolist()
+        return found
+
+    assert outputs(one) == [0.5, 0.5]
+    assert outputs(one, [[8.0], [0.0]]) == [4.5, 0.5]
+    assert outputs(one) == [2.75, 0.75]
+    assert outputs(one, mask=[[False], [True]]) == [0.0, 0.875]
+    (recorded,) = layer.states
+    assert recorded is not None
+    assert recorded.ravel().tolist() == [2.75, 0.875]
+    assert outputs([one, np.array([[4.0], [0.0]])]) == [2.5, 0.5]
 
 
 def test_reset_states() -> None:
     spec, weights = halving(stateful=True)
-    layer = gruspec_numpy.GRU(spec, weights, dtype="float64")
+    layer = gruspec_numpy.GRU.from_weights(spec, weights, dtype="float64")
     one = np.ones((2, 1, 1))
     with pytest.raises(SpecError, match="batch size is not known"):
         layer.reset_states()
     layer(one)
     layer.reset_states()
-    assert layer(one).outputs.ravel().tolist() == [0.5, 0.5]
+    assert layer(one).ravel().tolist() == [0.5, 0.5]
     given = np.array([[3.0], [5.0]])
-    layer.reset_states(given)
+    for form in (given, [given], (given,), given.tolist(), given.astype(int)):
+        layer.reset_states(form)
+        assert layer(one).ravel().tolist() == [2.0, 3.0]
+    layer.states = [given]
     given[:] = 0
-    assert layer(one).outputs.ravel().tolist() == [2.0, 3.0]
+    assert layer(one).ravel().tolist() == [2.0, 3.0]
     layer.reset_states(np.array([[True], [False]]))
-    assert layer(one).outputs.ravel().tolist() == [1.0, 0.5]
-    for wrong in (np.ones(2), np.ones((1, 1)), np.ones((2, 1, 1))):
+    assert layer(one).ravel().tolist() == [1.0, 0.5]
+    for wrong in (np.ones(2), np.ones((1, 1)), np.ones((2, 1, 1)), 3.0):
         with pytest.raises(SpecError, match="states: shape"):
             layer.reset_states(wrong)
-    with pytest.raises(SpecError, match="states: dtype"):
-        layer.reset_states(np.ones((2, 1), complex))
+    for several in ([], [given, given]):
+        with pytest.raises(SpecError, match=rf"states: {len(several)} states; a GRU has one"):
+            layer.reset_states(several)
+    for kind in (complex, "U1", object):
+        with pytest.raises(SpecError, match="states: dtype"):
+            layer.reset_states(np.ones((2, 1), kind))
+    assert layer(np.ones((2, 1, 1))).ravel().tolist() == [1.0, 0.75]
     with pytest.raises(SpecError, match=r"batch size 3.*for 2 sequences"):
         layer(np.ones((3, 1, 1)))
     with pytest.raises(NotStatefulError):
-        gruspec_numpy.GRU(*halving()).reset_states()
+        gruspec_numpy.GRU.from_weights(*halving()).reset_states()
 
 
 def test_calls_of_a_layer_without_state_are_independent() -> None:
-    spec, weights = halving()
-    layer = gruspec_numpy.GRU(spec, weights)
-    assert layer(np.ones((1, 1, 1))).outputs.item() == 0.5
-    assert layer(np.ones((3, 1, 1))).outputs.ravel().tolist() == [0.5] * 3
+    layer = gruspec_numpy.GRU.from_weights(*halving())
+    assert layer(np.ones((1, 1, 1))).item() == 0.5
+    assert layer(np.ones((3, 1, 1))).ravel().tolist() == [0.5] * 3
 
 
 @pytest.mark.parametrize("reset_after", [False, True])
@@ -330,28 +262,39 @@ def test_float32_is_not_float64_inside(*, reset_after: bool) -> None:
     weights["bias"] = np.stack([bias, 0 * bias]) if reset_after else bias
     inputs = np.array([[[1.0, 2.0**-24]]])
     mask = np.array([[True]])
-    assert prepare(spec, weights, "float64")(inputs, mask=mask).outputs.item() == 2.0**-24
-    assert prepare(spec, weights, "float32")(inputs, mask=mask).outputs.item() == 0
+    assert called(spec, weights, "float64", inputs=inputs, mask=mask)[0].item() == 2.0**-24
+    assert called(spec, weights, "float32", inputs=inputs, mask=mask)[0].item() == 0
 
 
 def test_other_dtypes_are_cast_to_the_layers() -> None:
     spec = GRUSpec(units=2)
     weights, arguments = draw(spec)
-    layer = gruspec_numpy.GRU(spec, weights, dtype="float32")
+    layer = gruspec_numpy.GRU.from_weights(spec, weights, dtype="float32")
     narrow = {name: a.astype("float32") if name != "mask" else a for name, a in arguments.items()}
-    np.testing.assert_array_equal(layer(**arguments).outputs, layer(**narrow).outputs)
-    assert layer(**arguments).outputs.dtype == np.float32
+    np.testing.assert_array_equal(layer(**arguments), layer(**narrow))
+    assert layer(**arguments).dtype == np.float32
     whole = np.array([[1, 0], [0, 1], [2, 3]])
-    np.testing.assert_array_equal(
-        layer(arguments["inputs"], whole).outputs, layer(arguments["inputs"], whole.astype("float32")).outputs
-    )
+    for state in (whole, whole.tolist(), [whole], (whole,)):
+        found = layer(arguments["inputs"], state)
+        np.testing.assert_array_equal(found, layer(arguments["inputs"], whole.astype("float32")))
+
+
+def test_float16_is_computed_in() -> None:
+    spec = GRUSpec(units=3, reset_after=True, return_sequences=True)
+    weights, arguments = draw(spec)
+    got = called(spec, weights, "float16", **arguments)
+    want = loop(spec, weights, **arguments)
+    for low, high in zip(got, want, strict=True):
+        assert low.dtype == np.float16
+        np.testing.assert_allclose(low, high, rtol=0, atol=4e-3)
+        assert np.abs(low - high).max() > 1e-5
 
 
 def test_subnormal_numbers_count() -> None:
     for dtype in ("float32", "float64"):
         tiny = np.finfo(dtype).smallest_subnormal
         spec, weights = halving()
-        outputs, _ = prepare(spec, weights, dtype)(np.array([[[6.0], [0.0]]], dtype) * tiny)
+        outputs, _ = called(spec, weights, dtype, inputs=np.array([[[6.0], [0.0]]], dtype) * tiny)
         assert outputs.dtype == dtype
         assert (outputs / tiny).ravel().tolist() == [3.0, 2.0]
 
@@ -362,16 +305,16 @@ def test_infinities_and_nan_propagate_without_warnings() -> None:
         weights, arguments = draw(spec)
         x = arguments["inputs"]
         x[1, 2, 0] = np.nan
-        outputs, state = prepare(spec, weights)(x)
-        assert state is not None
+        outputs, state = called(spec, weights, inputs=x)
         assert np.isnan(outputs).any(axis=(0, 2)).tolist() == [False, False, True, True, True]
         assert np.isnan(state).any(axis=1).tolist() == [False, True, False]
+    spec = GRUSpec(units=1)
     saturated = {"kernel": np.ones((1, 3)), "recurrent_kernel": np.zeros((1, 3)), "bias": np.zeros(3)}
-    layer = gruspec_numpy.GRU(GRUSpec(units=1), saturated)
-    assert layer(np.full((1, 1, 1), np.inf), [[0.5]]).outputs.item() == 0.5
-    assert layer(np.full((1, 1, 1), 1e300), [[0.5]]).outputs.item() == 0.5
+    half = np.array([[0.5]])
+    for large in (np.inf, 1e300):
+        assert called(spec, saturated, "float32", inputs=np.full((1, 1, 1), large), initial_state=half)[0] == 0.5
     shielded = saturated | {"kernel": np.array([[0.0, 1, 1]])}
-    assert np.isnan(gruspec_numpy.GRU(GRUSpec(units=1), shielded)(np.full((1, 1, 1), np.inf)).outputs.item())
+    assert np.isnan(called(spec, shielded, "float32", inputs=np.full((1, 1, 1), np.inf))[0].item())
 
 
 def test_unroll_changes_no_bit() -> None:
@@ -379,23 +322,32 @@ def test_unroll_changes_no_bit() -> None:
         names = ("go_backwards", "zero_output_for_mask", "return_sequences")
         arguments: dict[str, Any] = dict(zip(names, flags, strict=True))
         weights, call = draw(GRUSpec(units=3, **arguments))
-        plain, unrolled = (prepare(GRUSpec(units=3, unroll=u, **arguments), weights)(**call) for u in (False, True))
-        np.testing.assert_array_equal(plain.outputs, unrolled.outputs)
+        plain, unrolled = (called(GRUSpec(units=3, unroll=u, **arguments), weights, **call) for u in (False, True))
+        np.testing.assert_array_equal(plain[0], unrolled[0])
+
+
+def test_large_products_take_other_ways_to_the_same_numbers() -> None:
+    for batch, units in ((1, 3), (3, 3), (40, 3), (2, 150)):
+        for reset_after in (False, True):
+            spec = GRUSpec(units=units, reset_after=reset_after, return_sequences=True)
+            weights, arguments = draw(spec, batch, 2)
+            weights = {name: weight / units for name, weight in weights.items()}
+            assert_agrees(spec, weights, arguments, "float64")
 
 
 def test_arguments_are_not_written_to_and_weights_are_copied() -> None:
     spec = GRUSpec(units=2, stateful=True, return_sequences=True, time_major=True)
     weights, arguments = draw(spec)
     kept = {name: a.copy() for name, a in (weights | arguments).items()}
-    layer = prepare(spec, weights)
+    layer = layer_of(spec, weights)
     first = layer(**arguments)
     for name, array in (weights | arguments).items():
         np.testing.assert_array_equal(array, kept[name])
-        assert not np.shares_memory(array, first.outputs)
-    assert not np.shares_memory(first.outputs, first.state)
+        assert not any(np.shares_memory(array, returned) for returned in first)
+    assert not np.shares_memory(*first)
     weights["kernel"][:] = 0
     layer.reset_states()
-    np.testing.assert_array_equal(layer(**arguments).outputs, first.outputs)
+    np.testing.assert_array_equal(layer(**arguments)[0], first[0])
 
 
 @pytest.mark.parametrize(
@@ -404,18 +356,26 @@ def test_arguments_are_not_written_to_and_weights_are_copied() -> None:
         ({"inputs": np.zeros((3, 5))}, "inputs: shape"),
         ({"inputs": np.zeros((3, 5, 4))}, r"kernel: shape \(2, 6\); expected \(4, 6\)"),
         ({"inputs": [[[1.0], [1.0, 2.0]]]}, "inputs: cannot be made an array"),
+        ({"inputs": 1.0}, "inputs: shape"),
+        ({"inputs": (np.zeros((3, 5, 2)), np.zeros((3, 2)))}, "inputs: a tuple of 2 arrays"),
+        ({"inputs": [np.zeros((3, 5, 2)), np.zeros((3, 2))]}, "initial_state: given twice"),
+        ({"inputs": [np.zeros((3, 5, 2)), *[np.zeros((3, 2))] * 2], "initial_state": None}, "2 states; a GRU has one"),
         ({"mask": np.ones((3, 4), bool)}, "mask: shape"),
         ({"mask": np.ones((5, 3), bool)}, "mask: shape"),
         ({"mask": np.ones((1, 5), bool)}, "mask: shape"),
         ({"mask": np.ones((3, 5, 2), bool)}, "mask: shape"),
+        ({"mask": True}, "mask: shape"),
         ({"mask": np.full((3, 5), "a")}, "mask: dtype"),
         ({"mask": np.ones((3, 5), complex)}, "mask: dtype"),
         ({"mask": np.full((3, 5), None)}, "mask: dtype"),
         ({"initial_state": np.zeros((1, 2))}, "initial_state: shape"),
         ({"initial_state": np.zeros((3, 3))}, "initial_state: shape"),
         ({"initial_state": np.zeros(2)}, "initial_state: shape"),
+        ({"initial_state": []}, "initial_state: 0 states; a GRU has one"),
+        ({"initial_state": [np.zeros((3, 2))] * 2}, "initial_state: 2 states; a GRU has one"),
         ({"initial_state": np.zeros((3, 2), complex)}, "initial_state: dtype"),
         ({"initial_state": np.full((3, 2), "1")}, "initial_state: dtype"),
+        ({"initial_state": np.full((3, 2), None)}, "initial_state: dtype"),
         ({"initial_state": [[1.0, 2.0], [3.0]]}, "initial_state: cannot be made an array"),
     ],
 )
@@ -423,18 +383,18 @@ def test_invalid_calls(change: dict[str, Any], message: str) -> None:
     spec = GRUSpec(units=2)
     weights, arguments = draw(spec)
     with pytest.raises(SpecError, match=message):
-        prepare(spec, weights)(**arguments | change)
+        called(spec, weights, **arguments | change)
 
 
-@pytest.mark.parametrize("dtype", ["int64", "bool", "complex128", "U1"])
+@pytest.mark.parametrize("dtype", ["int64", "bool", "complex128", "U1", "O"])
 def test_inputs_must_be_floating(dtype: str) -> None:
     spec = GRUSpec(units=2)
     weights, _ = draw(spec)
     with pytest.raises(SpecTypeError, match="inputs: dtype"):
-        prepare(spec, weights)(np.zeros((3, 5, 2), dtype))
+        called(spec, weights, inputs=np.zeros((3, 5, 2), dtype))
 
 
-def test_invalid_weights_and_dtypes() -> None:
+def test_invalid_weights() -> None:
     spec = GRUSpec(units=2)
     weights, _ = draw(spec)
     wrong = [
@@ -448,33 +408,100 @@ def test_invalid_weights_and_dtypes() -> None:
     ]
     for given, message in wrong:
         with pytest.raises(SpecError, match=message):
-            prepare(spec, given)
-    with pytest.raises(SpecError, match="dtype='int32'"):
-        gruspec_numpy.GRU(spec, weights, dtype="int32")
+            gruspec_numpy.GRU.from_weights(spec, given)
 
 
-def test_dropout() -> None:
-    spec = GRUSpec(units=2, dropout=0.5)
-    weights, arguments = draw(spec)
-    layer = prepare(spec, weights)
-    assert np.array_equal(layer(**arguments).outputs, prepare(GRUSpec(units=2), weights)(**arguments).outputs)
-    with pytest.raises(Unsupported, match=r"dropout=0\.5 in training"):
-        layer(**arguments, training=True)
-    with pytest.raises(Unsupported, match="dropout masks"):
-        layer(**arguments, training=True, dropout_masks={"inputs": np.ones((3, 3, 2))})
-    prepare(GRUSpec(units=2), weights)(**arguments, training=True)
-    with pytest.raises(SpecError, match=r"recurrent_dropout=1\.0"):
-        prepare(GRUSpec(units=2, recurrent_dropout=1.0), weights)(**arguments, training=True)
+RATES: list[dict[str, Any]] = [
+    {"dropout": 0.5},
+    {"recurrent_dropout": 0.25},
+    {"dropout": 0.5, "recurrent_dropout": 0.25},
+    {"dropout": 0.5, "implementation": 2},
+    {"dropout": 0.5, "recurrent_dropout": 0.25, "implementation": 2},
+    {},
+]
+
+
+@pytest.mark.parametrize("rates", RATES, ids=str)
+@pytest.mark.parametrize(("reset_after", "time_major", "use_bias"), list(itertools.product([False, True], repeat=3)))
+def test_given_dropout_masks_act_on_products_in_training(
+    rates: dict[str, Any], *, reset_after: bool, time_major: bool, use_bias: bool
+) -> None:
+    spec = GRUSpec(units=4, reset_after=reset_after, time_major=time_major, use_bias=use_bias, **rates)
+    weights, arguments = training_calls.draw(spec)
+    masks = training_calls.draw_masks(spec)
+    act = training_calls.acting(spec, masks)
+    layer = gruspec_numpy.GRU.from_weights(spec, weights, dtype="float64")
+    dropped = layer(**arguments, training=True, dropout_masks=masks)
+    kept = layer(**arguments, dropout_masks=masks)
+    np.testing.assert_allclose(dropped, loop(spec, weights, **arguments, dropout_masks=act)[0], rtol=0, atol=1e-14)
+    np.testing.assert_allclose(kept, loop(spec, weights, **arguments)[0], rtol=0, atol=1e-14)
+    assert bool(act) == bool(np.abs(dropped - kept).max() > 1e-3)
+
+
+WRONG_MASKS: list[tuple[dict[str, Any], Any, str]] = [
+    ({"dropout": 0.5}, {}, r"dropout_masks: 'inputs' missing, .* shape \(3, 3, 2\)"),
+    ({"dropout": 0.5}, {"inputs": np.ones((1, 3, 2))}, r"'inputs' has shape \(1, 3, 2\); expected \(3, 3, 2\)"),
+    ({"dropout": 0.5, "implementation": 2}, {"inputs": np.ones((3, 3, 2))}, r"expected \(1, 3, 2\)"),
+    ({"recurrent_dropout": 0.5}, {"recurrent": np.ones((3, 3, 2))}, r"expected \(3, 3, 4\)"),
+    ({"dropout": 0.5}, {"inputs": np.ones((3, 3, 2), complex)}, r"dropout_masks\['inputs'\]: dtype"),
+    ({}, {"state": np.ones((3, 3, 2))}, "unknown state; known are inputs, recurrent"),
+    ({"dropout": 1}, None, r"dropout=1\.0: in training"),
+    ({"recurrent_dropout": 1}, {"recurrent": np.ones((3, 3, 4))}, r"recurrent_dropout=1\.0: in training"),
+]
+
+
+@pytest.mark.parametrize(("rates", "masks", "message"), WRONG_MASKS)
+def test_wrong_dropout_is_named(rates: dict[str, Any], masks: Any, message: str) -> None:
+    spec = GRUSpec(units=4, **rates)
+    weights, arguments = training_calls.draw(spec)
+    layer = gruspec_numpy.GRU.from_weights(spec, weights)
+    with pytest.raises(SpecError, match=message):
+        layer(**arguments, training=True, dropout_masks=masks)
+
+
+def test_the_backend_runs_this_very_layer() -> None:
+    backend = gruspec_numpy.backend()
+    for state, sequences in itertools.product([False, True], repeat=2):
+        spec = GRUSpec(units=4, return_state=state, return_sequences=sequences, stateful=True, dropout=0.5)
+        weights, arguments = training_calls.draw(spec)
+        call = arguments | {"training": True, "dropout_masks": training_calls.draw_masks(spec)}
+        layer = gruspec_numpy.GRU.from_weights(spec, weights, dtype="float64")
+        bound = backend.prepare(spec, weights, dtype="float64", device="cpu")
+        output, expected = bound(**call), layer(**call)
+        np.testing.assert_array_equal(output.outputs, expected[0] if state else expected)
+        assert (output.state is None) is not state
+        if state:
+            np.testing.assert_array_equal(output.state, expected[1])
+        for each in (bound, layer):
+            each.reset_states(arguments["initial_state"])
+        again = layer(arguments["inputs"])
+        np.testing.assert_array_equal(bound(arguments["inputs"]).outputs, again[0] if state else again)
+        assert bound.losses.shape == (0,)
+
+
+def test_the_backend_reports_losses() -> None:
+    spec = GRUSpec(units=2, return_state=True)
+    weights, arguments = draw(spec, dtype="float32")
+    penalty = {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 2.0}}
+    settings = WeightSettings(activity_regularizer=penalty, recurrent_regularizer=penalty)
+    bound = gruspec_numpy.backend().prepare(spec, weights, dtype="float32", device="cpu", settings=settings)
+    output = bound(**arguments)
+    assert output.state is not None
+    wanted = [2 * np.square(a).sum() / 3 for a in (output.outputs, output.state)]
+    assert bound.losses.dtype == np.float32
+    np.testing.assert_allclose(bound.losses, [*wanted, 2 * np.square(weights["recurrent_kernel"]).sum()], rtol=1e-6)
 
 
 def test_declines_what_it_does_not_declare() -> None:
     backend = gruspec_numpy.backend()
     spec = GRUSpec(units=2)
     weights, _ = draw(spec)
-    for change in ({"dtype": "float16"}, {"dtype": "bfloat16"}, {"device": "cuda"}):
+    changes: list[dict[str, Any]] = [{"dtype": "float16"}, {"dtype": "bfloat16"}, {"device": "cuda"}]
+    for change in changes:
         with pytest.raises(Unsupported, match=next(iter(change.values()))):
             backend.prepare(spec, weights, **{"dtype": "float32", "device": "cpu"} | change)
     assert backend.capabilities().kind == "complete"
+    assert backend.capabilities().losses
     assert backend.versions()["numpy"] == np.__version__
     assert not hasattr(gruspec_numpy, "no_such_name")
 
@@ -485,22 +512,37 @@ def test_importing_it_does_not_import_numpy() -> None:
     assert done.stdout.strip() == "False"
 
 
+GATES = "updates, resets = tape.values[:, :u], tape.values[:, u : 2 * u]"
+
 FAULTS = {
-    "gates exchanged": ("forward.py", "update, reset = gates", "reset, update = gates"),
+    "gates exchanged": ("forward.py", GATES, GATES.replace("updates, resets", "resets, updates")),
     "reset variant": ("forward.py", "(reset_after if spec", "(reset_after if not spec"),
-    "recurrent bias dropped": ("forward.py", "recurrent += recurrent_bias", "pass"),
-    "recurrent kernel transposed": ("forward.py", 'weights["recurrent_kernel"]', 'flip(weights["recurrent_kernel"])'),
-    "update complemented": ("forward.py", "new: Array = update", "update = 1 - update\n    new: Array = update"),
-    "mask ignored": ("layer.py", "self._start(dimensions.batch, h), m)", "self._start(dimensions.batch, h))"),
-    "mask not reversed": ("forward.py", "valid = mask[t, :, None]", "valid = mask[i, :, None]"),
-    "output held as state": ("forward.py", "output = np.zeros_like(state)", "output = state"),
-    "zero output ignored": ("forward.py", "0 if spec.zero_output_for_mask else output", "output"),
-    "initial state ignored": ("layer.py", "if initial_state is not None:", "if False:"),
-    "carry lost": ("layer.py", "self._state = state\n", "self._state = 0 * state\n"),
-    "outputs reversed again": ("forward.py", "outputs[i] = output", "outputs[t] = output"),
-    "slope 1/6": ("activations.py", "x *= 0.2", "x /= 6"),
+    "input bias dropped": ("forward.py", 'if "bias" in equations.weights:', "if False:"),
+    "recurrent bias dropped": ("forward.py", "np.add(product, recurrent_bias, product)", "pass"),
+    "recurrent bias dropped in gates": ("forward.py", "merged[: 2 * spec.units] += bias[1, : 2 * spec.units]", "pass"),
+    "recurrent kernel transposed": (
+        "forward.py",
+        'equations.weights["recurrent_kernel"]',
+        'flip(equations.weights["recurrent_kernel"])',
+    ),
+    "update complemented": ("forward.py", "np.subtract(one, update, scratch)", "np.subtract(one, update, update)"),
+    "mask ignored": ("recurrent.py", "call.start, call.mask)", "call.start)"),
+    "mask not reversed": ("forward.py", "mask[order]", "mask"),
+    "masked state not held": ("forward.py", "where=skipped[i]", "where=skipped[0]"),
+    "output held as state": ("forward.py", "np.logical_or.accumulate(valid)", "np.ones_like(valid)"),
+    "zero output ignored": ("forward.py", "valid if spec.zero_output_for_mask else ", ""),
+    "initial state ignored": ("recurrent.py", "start = given if given is not None else recorded", "start = recorded"),
+    "carry lost": ("recurrent.py", "self._recorded = result.state.copy()", "self._recorded = 0 * result.state"),
+    "outputs reversed again": (
+        "forward.py",
+        "turn(states, rows)",
+        "turn(states, rows[::-1 if spec.go_backwards else 1])",
+    ),
+    "slope 1/6": ("activation_functions.py", "x *= 0.2", "x /= 6"),
+    "masks of gates exchanged": ("forward.py", "blocks = zip(masks, np", "blocks = zip(masks[::-1], np"),
+    "state masks of gates exchanged": ("forward.py", "masks.swapaxes(1, 2)", "masks[::-1].swapaxes(1, 2)"),
 }
-"""Module, text, and what replaces it."""
+"""Module, text, and what replaces it everywhere in it."""
 
 
 @pytest.fixture
@@ -531,17 +573,27 @@ def agrees_everywhere(backend: Backend) -> bool:
             reset_after=reset_after,
             go_backwards=go_backwards,
             zero_output_for_mask=zero_output,
+            use_bias=zero_output,
             return_sequences=True,
             stateful=True,
+            dropout=0.5,
+            recurrent_dropout=0.5,
         )
         weights, arguments = draw(spec, seed=3)
         arguments["mask"][:, [0, -1]] = [[False, True], [True, False], [True, True]]
         layer = backend.prepare(spec, weights, dtype="float64", device="cpu")
-        expected, state = scalar_call(spec, weights, **arguments)
-        again, _ = scalar_call(spec, weights, arguments["inputs"], None, state)
-        computed = layer(**arguments).outputs, layer(arguments["inputs"]).outputs
-        if not all(np.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(computed, (expected, again), strict=True)):
-            return False
+        expected, state = loop(spec, weights, **arguments)
+        again, state = loop(spec, weights, arguments["inputs"], None, state)
+        masks = training_calls.draw_masks(spec)
+        training, _ = loop(spec, weights, arguments["inputs"], None, state, masks)
+        computed = (
+            layer(**arguments).outputs,
+            layer(arguments["inputs"]).outputs,
+            layer(arguments["inputs"], training=True, dropout_masks=masks).outputs,
+        )
+        for got, wanted in zip(computed, (expected, again, training), strict=True):
+            if not np.allclose(got, wanted, rtol=0, atol=1e-12):
+                return False
     return True
 
 
