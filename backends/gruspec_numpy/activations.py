@@ -54,6 +54,12 @@ class Activation:
     elementwise: bool = True
     configuration: Callable[[], dict[str, Any]] | None = None
 
+    def __call__(self, x: Any) -> Array:
+        """Return the activated values of an array, which stays as it is, or of what can be made one."""
+        activated = np.array(x)
+        self.apply(activated)
+        return activated
+
 
 def get(argument_name: str, identifier: object) -> Activation:
     """Return the activation that a layer's argument means.

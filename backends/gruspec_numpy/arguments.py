@@ -21,7 +21,7 @@ _NOT_NUMPY = ("bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
 def as_dtype(dtype: Any) -> str:
-    """Return the name of a layer's dtype; None and ``float`` are float32, as for the reference layer.
+    """Return the name of a layer's dtype; None and ``float``, type or word, are float32, as for the reference layer.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def as_dtype(dtype: Any) -> str:
     SpecTypeError
         If it is no dtype.
     """
-    if dtype is None or dtype is float:
+    if dtype is None or dtype is float or (isinstance(dtype, str) and dtype == "float"):
         return "float32"
     expected = f"dtype={dtype!r}: expected one of {listed(DTYPES)}"
     if isinstance(dtype, str) and dtype in _NOT_NUMPY:

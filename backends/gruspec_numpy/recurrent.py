@@ -26,7 +26,7 @@ from .forward import forward
 from .weighted import Weighted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .forward import Result
 
     Array: TypeAlias = NDArray[Any]
+    Cotangents: TypeAlias = Mapping[str, ArrayLike]
 
 
 class InputSpec(NamedTuple):
@@ -144,7 +145,7 @@ class Recurrent(Weighted):
         mask: Any = None,
         training: Any = None,
         *,
-        cotangents: Mapping[str, ArrayLike],
+        cotangents: Cotangents | Callable[[Any], Cotangents],
         dropout_masks: Mapping[str, ArrayLike] | None = None,
         losses: bool = False,
     ) -> tuple[Any, dict[str, Array]]:
@@ -156,7 +157,8 @@ class Recurrent(Weighted):
             As for a call.
         cotangents
             ``outputs``, shaped like the outputs, and, under ``return_state``, ``state`` (B, u): the derivatives of some
-            number by what the call returns. One that is absent is zero.
+            number by what the call returns. One that is absent is zero. Or a function that is given what the call
+            returns and returns them, so that what follows the layer can be differentiated within the one call.
         losses
             Whether ``sum(layer.losses)`` is added to that number.
 
@@ -175,10 +177,11 @@ class Recurrent(Weighted):
             is a callable without derivative.
         """
         call = self._prepare(inputs, initial_state, mask, training, dropout_masks)
-        pulled = {name: as_real(f"cotangents[{name!r}]", each, self.dtype) for name, each in cotangents.items()}
-        check_cotangents(self.spec, call.sizes, pulled)
         result = forward(call.equations, call.inputs, call.start, call.mask, taped=True)
         returned = self._returned(result)
+        given = cotangents(self._alone(returned)) if callable(cotangents) else cotangents
+        pulled = {name: as_real(f"cotangents[{name!r}]", each, self.dtype) for name, each in given.items()}
+        check_cotangents(self.spec, call.sizes, pulled)
         if losses:
             for name, slope in zip(("outputs", "state"), self._activity_gradients(returned), strict=False):
                 if slope is not None:
@@ -263,12 +266,13 @@ class Recurrent(Weighted):
         SpecError
             If its batch size is not known yet, or the state has another shape or is not real.
         """
-        recorded = self._recorded
+        batch = None if self._recorded is None else len(self._recorded)
+        check_reset(self.spec, batch, None)
         state = only_state("states", states)
-        given = None if state is None else as_real("states", state, self.dtype)
-        check_reset(self.spec, None if recorded is None else len(recorded), None if given is None else given.shape)
-        if recorded is not None:
-            self._recorded = np.zeros_like(recorded) if given is None else given.copy()
+        given = np.zeros(state_shape(self.spec, batch or 0)) if state is None else state
+        taken = as_real("states", given, self.dtype)
+        check_reset(self.spec, batch, taken.shape)
+        self._recorded = taken.copy()
 
     @property
     def input_spec(self) -> list[InputSpec] | None:
@@ -348,6 +352,10 @@ class Recurrent(Weighted):
         self._regularize(returned)
         if self.spec.stateful:
             self._recorded = result.state.copy()
+        return self._alone(returned)
+
+    def _alone(self, returned: list[Array]) -> Any:
+        """Return a list, or the one array in it where the layer returns no state."""
         return returned if self.spec.return_state else returned[0]
 
     def _set_initial(self, weights: Sequence[ArrayLike]) -> None:

@@ -139,13 +139,18 @@ class Classifier:
     def loss_and_gradients(self, lesson: Lesson) -> tuple[float, list[Array]]:
         """Return the loss in training, regularization included, and its gradients in the order of the weights."""
         (inputs, mask, labels), dropout_masks = lesson
-        call: dict[str, Any] = {"mask": mask, "training": True, "dropout_masks": dropout_masks}
-        features = self.layer(inputs, **call)
-        loss, by_logits = cross_entropy(features @ self.kernel + self.bias, labels)
-        cotangents = {"outputs": by_logits @ self.kernel.T}
-        _, by_name = self.layer.vjp(inputs, **call, cotangents=cotangents, losses=True)
+        head: dict[str, Any] = {}
+
+        def cotangents(features: Array) -> dict[str, Array]:
+            head["loss"], by_logits = cross_entropy(features @ self.kernel + self.bias, labels)
+            head["gradients"] = [features.T @ by_logits, by_logits.sum(axis=0)]
+            return {"outputs": by_logits @ self.kernel.T}
+
+        _, by_name = self.layer.vjp(
+            inputs, mask=mask, training=True, dropout_masks=dropout_masks, cotangents=cotangents, losses=True
+        )
         recurrent = [by_name[name] for name in ("kernel", "recurrent_kernel", "bias")]
-        return float(loss + sum(self.layer.losses)), [*recurrent, features.T @ by_logits, by_logits.sum(axis=0)]
+        return float(head["loss"] + sum(self.layer.losses)), [*recurrent, *head["gradients"]]
 
 
 class Adam:

@@ -459,6 +459,13 @@ def test_wrong_dropout_is_named(rates: dict[str, Any], masks: Any, message: str)
         layer(**arguments, training=True, dropout_masks=masks)
 
 
+def test_masks_that_no_layer_has_are_refused_in_inference_too() -> None:
+    spec = GRUSpec(units=4)
+    weights, arguments = training_calls.draw(spec)
+    with pytest.raises(SpecError, match="dropout_masks: unknown state"):
+        gruspec_numpy.GRU.from_weights(spec, weights)(**arguments, dropout_masks={"state": np.ones((3, 3, 4))})
+
+
 def test_the_backend_runs_this_very_layer() -> None:
     backend = gruspec_numpy.backend()
     for state, sequences in itertools.product([False, True], repeat=2):

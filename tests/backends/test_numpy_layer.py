@@ -243,9 +243,8 @@ def test_the_cell() -> None:
     assert cell.built
     assert (cell.kernel.shape, cell.recurrent_kernel.shape, cell.bias) == ((D, 3 * U), (U, 3 * U), None)
     assert [each is own for each, own in zip(layer.weights, (cell.kernel, cell.recurrent_kernel), strict=True)]
-    bias = built(reset_after=True).cell.bias
-    assert bias is not None
-    assert bias.shape == (2, 3 * U)
+    assert built(reset_after=True).cell.bias.shape == (2, 3 * U)
+    assert not hasattr(GRU(U).cell, "bias")
     with pytest.raises(AttributeError):
         layer.kernel  # noqa: B018  reading is what is tested
 
@@ -340,6 +339,7 @@ def test_set_weights() -> None:
         (good[:1], SpecError, "1 given; layer 'some' expects 3"),
         ([], SpecError, "0 given; layer 'some' expects 3"),
         ([*good[:2], np.zeros(3 * U)], SpecError, r"bias has shape \(12,\); expected \(2, 12\)"),
+        ([good[0].T, *good[1:]], SpecError, r"kernel has shape \(12, 2\); expected \(2, 12\)"),
         ([*good[:2], np.zeros(shapes[2], complex)], SpecError, "bias: dtype complex128"),
         ([*good[:2], "a"], SpecError, "bias: dtype"),
         (None, SpecTypeError, "weights: expected a list of arrays, got NoneType"),
@@ -355,14 +355,19 @@ def test_set_weights() -> None:
 
 
 def test_initial_values() -> None:
-    kernel, recurrent, bias = GRU.get_weights(built(dtype="float64"))
-    limit = np.sqrt(6 / (D + 3 * U))
-    assert 0.8 * limit < np.abs(kernel).max() <= limit
-    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(U), rtol=0, atol=1e-14)
+    size, units = 20, 30  # so many draws that the largest is near the limit
+    layer = GRU(units, dtype="float64")
+    layer.build((None, None, size))
+    kernel, recurrent, bias = layer.weights
+    limit = np.sqrt(6 / (size + 3 * units))
+    assert 0.98 * limit < np.abs(kernel).max() <= limit
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(units), rtol=0, atol=1e-13)
     assert not bias.any()
-    drawn = built(kernel_initializer=None, recurrent_initializer=None, bias_initializer=None, reset_after=True)
-    limits = [limit, np.sqrt(6 / (4 * U)), np.sqrt(6 / (2 + 3 * U))]
-    assert all(0.5 * most < np.abs(w).max() <= most for w, most in zip(drawn.weights, limits, strict=True))
+    layer = GRU(units, kernel_initializer=None, recurrent_initializer=None, bias_initializer=None, reset_after=True)
+    layer.build((None, None, size))
+    for weight, fans, share in zip(layer.weights, (size, units, 2), (0.98, 0.98, 0.8), strict=True):
+        limit = np.sqrt(6 / (fans + 3 * units))
+        assert share * limit < np.abs(weight).max() <= limit
 
     def numbered(shape: tuple[int, ...], dtype: str) -> Array:
         return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
@@ -887,3 +892,39 @@ def test_errors_have_the_classes_of_the_reference_layer(use: Any, reference: Any
         use(reference)
     with pytest.raises(theirs.type):
         use(GRU)
+
+
+def test_cotangents_may_depend_on_what_the_call_returns() -> None:
+    layer = GRU(3, return_state=True, stateful=True, dropout=0.5)
+    x, asked = np.random.default_rng(0).normal(size=(2, 4, 2)), []
+
+    def cotangents(returned: Any) -> dict[str, Any]:
+        asked.append(returned)
+        return {"outputs": returned[0] - 1, "state": returned[1]}
+
+    masks = {"inputs": np.full((3, 2, 2), 2.0)}
+    result, gradients = layer.vjp(x, training=True, dropout_masks=masks, cotangents=cotangents)
+    assert len(asked) == 1
+    np.testing.assert_array_equal(asked[0][0], result[0])
+    np.testing.assert_array_equal(layer.states[0], result[1])
+    layer.reset_states()
+    stated = {"outputs": result[0] - 1, "state": result[1]}
+    _, again = layer.vjp(x, training=True, dropout_masks=masks, cotangents=stated)
+    for name, gradient in gradients.items():
+        np.testing.assert_array_equal(gradient, again[name])
+    with pytest.raises(SpecError, match="outputs"):
+        layer.vjp(x, training=True, cotangents=lambda _: {"outputs": x})
+
+
+def test_activations_of_a_layer_can_be_called() -> None:
+    layer, x = GRU(1, recurrent_activation="hard_sigmoid"), np.array([[-3.0, 0.0, 1.0]])
+    assert layer.recurrent_activation(x).tolist() == [[0.0, 0.5, 0.7]]
+    assert x.tolist() == [[-3.0, 0.0, 1.0]], "the argument stays"
+
+
+@pytest.mark.parametrize("states", [None, [], np.zeros((1, 1)), np.zeros((1, 1), complex), [1.0, 2.0], "a"])
+def test_whether_a_layer_keeps_a_state_is_asked_before_the_state_is_looked_at(states: Any) -> None:
+    with pytest.raises(NotStatefulError):
+        GRU(1).reset_states(states)
+    with pytest.raises(SpecError, match="batch size"):
+        GRU(1, stateful=True).reset_states(states)
