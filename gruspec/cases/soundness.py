@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gruspec.cases.model import GRADIENTS, Call, gradient_names
+from gruspec.cases.model import GRADIENTS, Call, gradient_names, operation_arrays
+from gruspec.errors import listed
 from gruspec.numerics import FORMATS
+from gruspec.spec import DROPOUT_RATES
 from gruspec.spec.clauses import CLAUSES
 
 if TYPE_CHECKING:
@@ -40,6 +42,14 @@ def _call_defects(case: Case, call: Call) -> Iterator[str]:
     needed = {*_OUTPUTS, *losses, *(f"{GRADIENTS}{name}" for name in gradient_names(case, call))}
     if set(call.expected) != needed:
         yield f"expected: has {sorted(call.expected)}; needs {sorted(needed)}"
+    yield from _training_defects(case, call)
+    for name, expected in call.expected.items():
+        if expected.value is not None and expected.value.shape != expected.kappa.shape:
+            yield f"{name}: value has shape {expected.value.shape}, kappa {expected.kappa.shape}"
+
+
+def _training_defects(case: Case, call: Call) -> Iterator[str]:
+    """Yield what is wrong with cotangents, gradients and dropout masks."""
     for name, cotangent in (call.cotangents or {}).items():
         if name not in _OUTPUTS or (name == "state" and not case.spec.return_state):
             yield f"cotangents: {name!r} is nothing that the call returns"
@@ -47,6 +57,10 @@ def _call_defects(case: Case, call: Call) -> Iterator[str]:
             yield f"cotangents: {name} has shape {cotangent.shape}, expected {call.expected[name].kappa.shape}"
     if call.cotangents is not None and "outputs" not in call.cotangents:
         yield "cotangents: 'outputs' missing"
-    for name, expected in call.expected.items():
-        if expected.value is not None and expected.value.shape != expected.kappa.shape:
-            yield f"{name}: value has shape {expected.value.shape}, kappa {expected.kappa.shape}"
+    given = {**case.weights, **operation_arrays(call)}
+    for name in gradient_names(case, call):
+        found = call.expected.get(f"{GRADIENTS}{name}")
+        if found is not None and found.kappa.shape != given[name].shape:
+            yield f"{GRADIENTS}{name}: has shape {found.kappa.shape}, expected {given[name].shape}"
+    if unknown := set(call.dropout_masks or {}) - set(DROPOUT_RATES):
+        yield f"dropout_masks: unknown {listed(sorted(unknown))}; known are {listed(DROPOUT_RATES)}"

@@ -187,7 +187,8 @@ def _update_rounding(z: ErrorArray, h: ErrorArray, n: ErrorArray, result: ErrorA
         + ~(h_zero | z_one) * result.reach
     )
     worst: Array = np.maximum(convex, np.maximum(from_candidate, from_state))
-    return worst + np.where(worst > 0, 3 * precision.underflow, 0.0)
+    underflows = 2 + np.maximum(1.0, np.maximum(z.reach, kept))  # that of h - n counts as often as it is multiplied
+    return worst + np.where(worst > 0, underflows * precision.underflow, 0.0)
 
 
 def _is(array: ErrorArray, number: float) -> NDArray[np.bool_]:

@@ -1,21 +1,25 @@
 """Arithmetic as unkind as the contract permits, in rational numbers: a number system for the definition.
 
 Every decision that the contract leaves open is taken afresh for every element: the order of a sum, which products are
-fused into it, the form of the update, how far and in which direction a result is off. Nothing here knows the bounds.
+fused into it, the form of the update and of derivatives, how far and in which direction a result is off. Nothing here
+knows the bounds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import mpmath
 import numpy as np
 
+from gruspec.reference import Definition
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     Objects = NDArray[np.object_]
     Terms = tuple[tuple[Fraction, ...], ...]
+    Pull = Callable[[Fraction], Terms]
 
 HALF, ONE = Fraction(1, 2), Fraction(1)
 _CORNER = Fraction(5, 2)
@@ -67,7 +72,7 @@ class Sums:
     @cached_property
     def values(self) -> Objects:
         """The sums, formed once: an element is one number wherever it is used."""
-        return _elementwise(self.numbers.total, self.terms)
+        return _elementwise(self.numbers.formed, self.terms)
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(self.numbers, _elementwise(lambda a, b: a + b, self.terms, other.terms))
@@ -129,10 +134,47 @@ class PermittedNumbers:
     def blend(self, update: Sums, state: Sums, candidate: Sums) -> Sums:
         return self._known(_elementwise(self._blend, update.values, state.values, candidate.values))
 
+    def pull_to_preactivation(self, cotangent: Sums, name: str, preactivation: Sums, activated: Sums) -> Sums:
+        pull = partial(self._to_preactivation, name)
+        return Sums(self, _elementwise(pull, cotangent.values, preactivation.values, activated.values))
+
+    def pull_to_update(self, cotangent: Sums, _: Sums, state: Sums, candidate: Sums) -> Sums:
+        return Sums(self, _elementwise(self._to_update, cotangent.values, state.values, candidate.values))
+
+    def pull_to_state(self, cotangent: Sums, update: Sums, _: Sums, __: Sums) -> Sums:
+        return Sums(self, _elementwise(self._to_state, cotangent.values, update.values))
+
+    def pull_to_candidate(self, cotangent: Sums, update: Sums, _: Sums, __: Sums) -> Sums:
+        return Sums(self, _elementwise(self._to_candidate, cotangent.values, update.values))
+
+    def transposed(self, array: Sums) -> Sums:
+        return self._known(array.values.swapaxes(-1, -2))
+
+    def over_rows(self, array: Sums) -> Sums:
+        total = np.empty((1, *array.shape[1:]), dtype=object)
+        for index in np.ndindex(total.shape):
+            rows: Any = array.terms[(slice(None), *index[1:])]
+            total[index] = tuple(chain.from_iterable(rows))
+        return Sums(self, total)
+
+    def absolute(self, array: Sums) -> Sums:
+        return self._known(abs(array.values))
+
+    def total(self, arrays: Sequence[Sums]) -> Sums:
+        total = np.empty((1, 1, 1), dtype=object)
+        total[0, 0, 0] = tuple(term for array in arrays for terms in array.terms.ravel().tolist() for term in terms)
+        return Sums(self, total)
+
+    def divided(self, array: Sums, divisor: int) -> Sums:
+        return self._known(_elementwise(lambda value: self.rounded(value / divisor), array.values))
+
+    def named(self, cotangent: Sums) -> Sums:
+        return self._known(cotangent.values)
+
     def _known(self, values: Objects) -> Sums:
         return Sums(self, _elementwise(lambda value: ((value,),), values))
 
-    def total(self, terms: Terms) -> Fraction:
+    def formed(self, terms: Terms) -> Fraction:
         """Form a sum in some order, fusing some products into it. Zeros drop out."""
         left = [term for term in terms if all(term)]
         while len(left) > 1:
@@ -188,11 +230,14 @@ class PermittedNumbers:
         return self.within(exact, SIGMOID_ULPS * self.unit)
 
     def _hard_sigmoid(self, a: Fraction) -> Fraction:
+        return min(max(self._line(a), Fraction(0)), ONE)
+
+    def _line(self, a: Fraction) -> Fraction:
+        """Return what hard_sigmoid clips."""
         slope = self.nearest(Fraction(1, 5))
         # the rounding of 0.2 decides a corner met exactly: no number of the format is within u on its other side
         at_corner = abs(a) == _CORNER
-        line = self.nearest(self.nearest(slope * a) + HALF) if at_corner else self.total(((slope, a), (HALF,)))
-        return min(max(line, Fraction(0)), ONE)
+        return self.nearest(self.nearest(slope * a) + HALF) if at_corner else self.formed(((slope, a), (HALF,)))
 
     @staticmethod
     def _relu(a: Fraction) -> Fraction:
@@ -205,11 +250,54 @@ class PermittedNumbers:
     def _blend(self, z: Fraction, h: Fraction, n: Fraction) -> Fraction:
         form = self.choices.one_of(3)
         if form == 1:
-            return self.total(((n,), (z, self.total(((h,), (-n,))))))
+            return self.formed(((n,), (z, self.formed(((h,), (-n,))))))
         kept = self.rounded(1 - z)
         if form == 2:
-            return self.total(((h,), (kept, self.total(((n,), (-h,))))))
-        return self.total(((z, h), (kept, n)))
+            return self.formed(((h,), (kept, self.formed(((n,), (-h,))))))
+        return self.formed(((z, h), (kept, n)))
+
+    def _to_preactivation(self, name: str, g: Fraction, a: Fraction, y: Fraction) -> Terms:
+        forms = {"tanh": self._through_tanh, "sigmoid": self._through_sigmoid}
+        if name in forms:
+            return forms[name](g, y)
+        if name == "hard_sigmoid":
+            return ((g, self.nearest(Fraction(1, 5)) if self._between_corners(a) else Fraction(0)),)
+        return ((g, ONE if name == "linear" or a > 0 else Fraction(0)),)
+
+    def _between_corners(self, a: Fraction) -> bool:
+        """Return whether clipping leaves a pre-activation alone: decided by itself, or by the line that is clipped."""
+        return abs(a) <= _CORNER if self.choices.one_of(2) else 0 <= self._line(a) <= 1
+
+    def _through_tanh(self, g: Fraction, n: Fraction) -> Terms:
+        form = self.choices.one_of(3)
+        if form == 1:
+            return ((g, self.product(self.rounded(1 - n), self.rounded(1 + n))),)
+        if form == 2:
+            return ((self.formed(((g,), (g, n))), self.rounded(1 - n)),)
+        return ((g, self.formed(((ONE,), (-n, n)))),)
+
+    def _through_sigmoid(self, g: Fraction, s: Fraction) -> Terms:
+        form = self.choices.one_of(4)
+        if form == 0:
+            return ((g, self.formed(((s,), (-s, s)))),)
+        kept = self.rounded(1 - s)
+        if form == 1:
+            return ((g, self.product(s, kept)),)
+        return ((self.product(g, s), kept),) if form == 2 else ((self.product(g, kept), s),)
+
+    def _to_update(self, g: Fraction, h: Fraction, n: Fraction) -> Terms:
+        form = self.choices.one_of(3)
+        if form == 1:
+            return ((g, self.formed(((h,), (-n,)))),)
+        if form == 2:
+            return ((-g, self.formed(((n,), (-h,)))),)
+        return ((g, h), (-g, n))
+
+    def _to_state(self, g: Fraction, z: Fraction) -> Terms:
+        return ((g,), (-g, self.rounded(1 - z))) if self.choices.one_of(3) == 2 else ((g, z),)
+
+    def _to_candidate(self, g: Fraction, z: Fraction) -> Terms:
+        return ((g,), (-g, z)) if self.choices.one_of(3) == 1 else ((g, self.rounded(1 - z)),)
 
 
 def _value(term: tuple[Fraction, ...]) -> Fraction:
@@ -226,3 +314,14 @@ def _real(number: Any) -> Fraction:
     sign, mantissa, exponent, _ = number._mpf_
     magnitude = int(mantissa) * Fraction(2) ** max(int(exponent), _LOWEST_EXPONENT)
     return -magnitude if sign else magnitude
+
+
+class StateDroppedFirst(Definition[Any]):
+    """The same function with the dropout mask of the candidate on the state itself instead of on its gated value."""
+
+    def candidate(self, inputs: Any, state: Any, reset: Any) -> Any:
+        dropped = state if self.spec.reset_after else super().dropped("recurrent_h", state)
+        return super().candidate(inputs, dropped, reset)
+
+    def dropped(self, name: str, values: Any) -> Any:
+        return values if name == "recurrent_h" and not self.spec.reset_after else super().dropped(name, values)
