@@ -56,6 +56,7 @@ def certify(case: Case) -> Case:
         If an element's rounding is undecided at the highest precision, if permitted forms disagree about NaN or
         infinities, if an element could not be judged, or if no dtype is left: draw the case again.
     """
+    _require_finite_cotangents(case)
     kinds = _agreed_kinds(case)
     bounds, peak = _bounds(case)
     dtypes = _dtypes(case, peak)
@@ -75,6 +76,7 @@ def bounded(case: Case) -> Case:
 
     Unlike :func:`certify` this needs no ball arithmetic.
     """
+    _require_finite_cotangents(case)
     bounds, peak = _bounds(case)
     calls = tuple(
         dataclasses.replace(
@@ -85,6 +87,14 @@ def bounded(case: Case) -> Case:
         for i, operation in enumerate(case.calls)
     )
     return dataclasses.replace(case, calls=calls, dtypes=_dtypes(case, peak))
+
+
+def _require_finite_cotangents(case: Case) -> None:
+    """Refuse cotangents that are not finite: a slope of zero may be multiplied by them, or select instead."""
+    for call in case.calls:
+        for name, cotangent in (call.cotangents or {}).items() if isinstance(call, Call) else ():
+            if not np.isfinite(cotangent).all():
+                raise CertificationError(f"{case.id}: the cotangent of {name} is not finite")
 
 
 def _run(case: Case, numbers: DifferentiableNumbers[Any]) -> Iterator[Result[Any] | None]:

@@ -143,9 +143,12 @@ def _read_operation(name: str, document: Mapping[str, Any], array: Callable[[str
     _refuse_unknown(name, document, _CALL_KEYS)
     _require_kind(name, "training", document["training"], bool)
     masks, expected = document["dropout_masks"], dict(document["expected"])
-    gradients = dict(expected.pop("gradients", {}))
-    cotangents = gradients.pop("cotangents", None)
+    gradients, cotangents = dict(expected.pop("gradients", {})), None
+    if "gradients" in document["expected"]:
+        cotangents = gradients.pop("cotangents")
     expected |= {f"{GRADIENTS}{name}": keys for name, keys in gradients.items()}
+    for keys in expected.values():
+        _refuse_unknown(name, keys, ("value", "kappa"))
     return Call(
         inputs=array(document["inputs"]),
         mask=_optional(document["mask"], array),

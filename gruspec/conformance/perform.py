@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from gruspec.cases.model import GRADIENTS
-from gruspec.conformance.arrays import STORABLE, dtype_of
+from gruspec.conformance.answers import answer
+from gruspec.conformance.arrays import dtype_of
 from gruspec.conformance.replies import Reply, Step
 from gruspec.errors import DeviceUnavailable, MissingDependency, Unsupported
 from gruspec.spec import GRUSpec, WeightSettings
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gruspec.backend import Backend, Layer, RegularizedLayer, RegularizingBackend
+    from gruspec.backend import Backend, Layer, RegularizingBackend
     from gruspec.conformance.wire import Frame
-
-OUTPUTS = ("outputs", "state")
 
 
 def perform(backend: Backend, request: Frame, *, dtype: str, device: str) -> Reply:
@@ -64,9 +62,12 @@ def perform(backend: Backend, request: Frame, *, dtype: str, device: str) -> Rep
     for index, operation in enumerate(request.header["operations"]):
         given = {name.partition("/")[2]: array for name, array in arrays.items() if name.startswith(f"{index}/")}
         try:
-            step = _operate(layer, operation, given, outputs, index)
-            if request.header["settings"] is not None and operation["op"] == "call":
-                outputs[f"{index}/losses"] = np.array(cast("RegularizedLayer", layer).losses)
+            if operation["op"] == "reset_states":
+                layer.reset_states(given.get("states"))
+                step = Step("returned")
+            else:
+                step, found = answer(layer, operation, given, weights, losses=request.header["settings"] is not None)
+                outputs |= {f"{index}/{name}": array for name, array in found.items()}
         except Exception as error:  # noqa: BLE001  as above
             step = _failure(error)
         steps.append(step)
@@ -81,39 +82,6 @@ def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return array.copy() if array.dtype == np.bool_ else array.astype(dtype)
 
 
-def _operate(
-    layer: Layer,
-    operation: Mapping[str, Any],
-    given: Mapping[str, NDArray[Any]],
-    outputs: dict[str, NDArray[Any]],
-    index: int,
-) -> Step:
-    if operation["op"] == "reset_states":
-        layer.reset_states(given.get("states"))
-        return Step("returned")
-    masks, cotangents = (_named(given, operation, name) for name in ("dropout_masks", "cotangents"))
-    arguments: dict[str, Any] = {name: given.get(name) for name in ("mask", "initial_state")}
-    arguments |= {"training": operation["training"], "dropout_masks": masks}
-    if cotangents is None:
-        result, gradients = layer(given["inputs"], **arguments), {}
-    elif not hasattr(layer, "vjp"):
-        return Step("unsupported", ("gradients",))
-    else:
-        result, gradients = layer.vjp(given["inputs"], cotangents=cotangents, **arguments)
-    found = {name: getattr(result, name, None) for name in OUTPUTS}
-    if not all(hasattr(result, name) for name in OUTPUTS):
-        return Step("returned", text=f"returned {type(result).__name__}, expected gruspec.backend.Output")
-    found |= {f"{GRADIENTS}{name}": array for name, array in gradients.items()}
-    wrong = []
-    for name, array in found.items():
-        if isinstance(array, np.ndarray) and array.dtype.name in STORABLE:
-            outputs[f"{index}/{name}"] = np.array(array)
-        elif array is not None:
-            kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-            wrong.append(f"{name}: {kind}, expected a NumPy array in the dtype of the layer")
-    return Step("returned", text="; ".join(wrong))
-
-
 def _prepare(
     backend: Backend, request: Frame, spec: GRUSpec, weights: Mapping[str, NDArray[Any]], *, dtype: str, device: str
 ) -> Layer:
@@ -124,13 +92,6 @@ def _prepare(
         raise Unsupported("losses")
     regularizing = cast("RegularizingBackend", backend)
     return regularizing.prepare(spec, weights, dtype=dtype, device=device, settings=WeightSettings(**settings))
-
-
-def _named(
-    given: Mapping[str, NDArray[Any]], operation: Mapping[str, Any], name: str
-) -> dict[str, NDArray[Any]] | None:
-    names = operation[name]
-    return None if names is None else {key: given[f"{name}/{key}"] for key in names}
 
 
 def _failure(error: Exception) -> Step:

@@ -11,10 +11,10 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from gruspec.cases.model import Call
+from gruspec.conformance.answers import OUTPUTS
 from gruspec.conformance.arrays import pack, unpack
 from gruspec.conformance.expectations import file_stem
 from gruspec.conformance.implementation import Identity
-from gruspec.conformance.perform import OUTPUTS
 from gruspec.conformance.replies import Reply, Step
 from gruspec.errors import IntegrityError, UsageError, listed
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Flags: TypeAlias = NDArray[np.bool_]
 
 HARD_SIGMOID_SLOPE_ULPS = 0.1
-"""0.2 rounded to the format is off by u / 4 of it in float32, by u / 2 in float64."""
+"""0.2 rounded to the format is off by u / 4 of it in float32, by u / 2 in float64; bounds hold for these two."""
 
 UNDECIDED = 2.0**300
 """Error of a slope whose side of a corner rounding decides: too much to judge whatever a cotangent makes of it.

@@ -99,7 +99,11 @@ def evaluate_vjp(
     weights: Mapping[str, ArrayLike],
     inputs: ArrayLike,
     cotangents: Mapping[str, ArrayLike],
-    **call: Any,
+    mask: ArrayLike | None = None,
+    initial_state: ArrayLike | None = None,
+    *,
+    training: bool = False,
+    dropout_masks: Mapping[str, ArrayLike] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Return vector-Jacobian products of one call, computed in float64 by the tape over the definition [gradients].
 
@@ -109,8 +113,8 @@ def evaluate_vjp(
         As for :func:`evaluate`.
     cotangents
         ``outputs``, shaped like the outputs, and, under ``return_state``, ``state`` (B, u); one that is absent is zero.
-    **call
-        ``mask``, ``initial_state``, ``training`` and ``dropout_masks``, as for :func:`evaluate`.
+    mask, initial_state, training, dropout_masks
+        As for :func:`evaluate`.
 
     Returns
     -------
@@ -131,7 +135,16 @@ def evaluate_vjp(
     >>> evaluate_vjp(spec, weights, [[[4.0]]], {"outputs": [[1.0]]})["inputs"]
     array([[[0.5]]])
     """
-    found = _run(spec, weights, inputs, cotangents=cotangents, **call)
+    found = _run(
+        spec,
+        weights,
+        inputs,
+        mask=mask,
+        initial_state=initial_state,
+        training=training,
+        dropout_masks=dropout_masks,
+        cotangents=cotangents,
+    )
     return {name.removeprefix("gradients/"): array for name, array in found.items() if name.startswith("gradients/")}
 
 
@@ -147,19 +160,19 @@ def _run(
     cotangents: Mapping[str, ArrayLike] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     call = _Call(
-        np.asarray(inputs, dtype=np.float64),
+        _real("inputs", inputs).astype(np.float64),
         None if mask is None else _real("mask", mask).astype(bool),
         None if initial_state is None else _real("initial_state", initial_state).astype(np.float64),
         training,
-        _floats(dropout_masks or {}),
-        None if cotangents is None else _floats(cotangents),
+        _floats("dropout_masks", dropout_masks or {}),
+        None if cotangents is None else _floats("cotangents", cotangents),
     )
     with np.errstate(invalid="ignore"):
-        (result,) = run_operations(FLOAT64, spec, _floats(weights), [call])
+        (result,) = run_operations(FLOAT64, spec, _floats("weights", weights), [call])
     if result is None:
         raise SpecError("inputs: missing")
     return result.arranged(np.asarray)
 
 
-def _floats(arrays: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
-    return {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+def _floats(what: str, arrays: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
+    return {name: _real(f"{what}[{name!r}]", array).astype(np.float64) for name, array in arrays.items()}

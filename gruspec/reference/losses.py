@@ -33,16 +33,18 @@ def losses(
     """Return the losses of a call, each (1, 1, 1).
 
     The activity regularizer comes first: of the outputs and, where the layer returns it, of the state, each divided by
-    the length of its first axis. Then those of kernel, recurrent kernel and bias. What has no regularizer is left out.
+    the length of its first axis, or 0 where that is 0. Then those of kernel, recurrent kernel and bias. What has no
+    regularizer is left out.
     """
     spec, found = result.spec, []
     if settings.activity_regularizer is not None:
         outputs = result.steps if spec.return_sequences else (result.last,)
         batch = result.last.shape[0]
         first = len(result.steps) if spec.return_sequences and spec.time_major else batch
-        found.append(numbers.divided(_penalty(numbers, settings.activity_regularizer, outputs), first))
+        found.append(numbers.divided(_penalty(numbers, settings.activity_regularizer, outputs), max(1, first)))
         if spec.return_state:
-            found.append(numbers.divided(_penalty(numbers, settings.activity_regularizer, [result.state]), batch))
+            of_state = _penalty(numbers, settings.activity_regularizer, [result.state])
+            found.append(numbers.divided(of_state, max(1, batch)))
     for name, setting in _WEIGHTS.items():
         regularizer = getattr(settings, setting)
         if regularizer is not None and name in weights:

@@ -40,7 +40,8 @@ class WeightSettings:
     """Initializers, regularizers and constraints of a GRU layer, by the reference layer's names and defaults.
 
     A setting is the name of a built-in, a configuration ``{"class_name": ..., "config": {...}}``, or None where
-    none is meant. Golden cases state their weights, so none of these changes an expected value.
+    none is meant. Golden cases state their weights, so that initializers and constraints change no expected value;
+    regularizers give the losses [losses].
 
     Raises
     ------

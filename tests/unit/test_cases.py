@@ -81,7 +81,7 @@ def small_cases() -> list[Case]:
     )
     full = Case(
         "small/reset-before/full", "small", "stateful", ("Odd",), ("float32",), spec, weights,
-        (call, ResetStates(), ResetStates(np.ones((1, 2))), replace(call, mask=None, dropout_masks=None)),
+        (call, ResetStates(), ResetStates(np.ones((1, 2))), replace(call, mask=None, training=False)),
     )  # fmt: skip
     refused = (call, replace(call, expected={}, raises="ValueError"), ResetStates(raises="AttributeError"))
     return [
