@@ -55,8 +55,10 @@ def answer(
         return Step("unsupported", ("gradients",)), {}
     else:
         both: Any = cast("DifferentiableLayer", layer).vjp(given["inputs"], cotangents=cotangents, **arguments)
-        if not (hasattr(both, "output") and isinstance(getattr(both, "gradients", None), Mapping)):
+        if not (hasattr(both, "output") and hasattr(both, "gradients")):
             return _misfit("vjp returned", both, "gruspec.backend.Differentiated"), {}
+        if not isinstance(both.gradients, Mapping):
+            return _misfit("gradients:", both.gradients, "a mapping from names to arrays"), {}
         output, gradients = both.output, both.gradients
     if not all(hasattr(output, name) for name in OUTPUTS):
         return _misfit("returned", output, "gruspec.backend.Output"), {}

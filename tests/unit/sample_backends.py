@@ -374,6 +374,20 @@ def learning_too_precisely() -> LearningSample:
     return LearningSample(lambda output, found: Differentiated(output, found | {"kernel": found["kernel"].tolist()}))
 
 
+def learning_nonsense() -> LearningSample:
+    return LearningSample(
+        lambda output, found: Differentiated(output, found | {"initial_state": found["inputs"][:, 0]})
+    )
+
+
+def learning_nothing() -> LearningSample:
+    return LearningSample(lambda *_: None)
+
+
+def learning_without_names() -> LearningSample:
+    return LearningSample(lambda output, found: Differentiated(output, list(found.values())))  # type: ignore[arg-type]
+
+
 def native_without_gradients() -> Sample:
     return Sample(kind="native")
 
@@ -397,6 +411,23 @@ class PenalizedSample(Sample):
     def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str, settings: Any = None) -> Penalized:
         assert settings is None or settings.activity_regularizer["class_name"] == "L1L2"
         return Penalized(spec, None)
+
+
+class OddlyPenalizedSample(Sample):
+    def prepare(self, spec: Any, weights: Any, *, dtype: str, device: str, settings: Any = None) -> Echo:
+        layer = Echo(spec, None)
+        layer.losses = ["much"]  # type: ignore[attr-defined]
+        return layer
+
+
+def penalized_oddly() -> OddlyPenalizedSample:
+    return OddlyPenalizedSample(losses=True)
+
+
+def not_penalized() -> OddlyPenalizedSample:
+    sample = OddlyPenalizedSample(losses=True)
+    sample.prepare = lambda spec, *_, **__: Echo(spec, None)  # type: ignore[method-assign]
+    return sample
 
 
 def penalized() -> PenalizedSample:

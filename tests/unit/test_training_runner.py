@@ -56,6 +56,9 @@ def result(cases: Sequence[Case], name: str) -> CaseFinished:
         ("learning_wrongly", "fail", "gradients/inputs[0, 2, 0] of call 0: computed 3, expected 1.5 exactly"),
         ("learning_incompletely", "fail", "gradients/kernel of call 0: missing"),
         ("learning_too_precisely", "fail", "gradients/kernel: list, expected a NumPy array"),
+        ("learning_nonsense", "fail", "gradients: unknown initial_state; expected inputs, kernel, recurrent_kernel"),
+        ("learning_nothing", "fail", "vjp returned NoneType, expected gruspec.backend.Differentiated"),
+        ("learning_without_names", "fail", "gradients: list, expected a mapping from names to arrays"),
         ("echo", "fail", "declared but refused: gradients"),
         ("native_without_gradients", "unsupported", "gradients"),
         ("native_honest_about_gradients", "unsupported", "gradients"),
@@ -75,6 +78,14 @@ def test_gradients_come_with_the_event() -> None:
 def test_losses(name: str, status: str) -> None:
     found = result([regularized()], name)
     assert (found.status, found.message) == (status, "losses" if status == "unsupported" else "")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("penalized_oddly", "losses: list"), ("not_penalized", "losses of call")]
+)
+def test_losses_that_are_no_array_fail(name: str, message: str) -> None:
+    found = result([regularized()], name)
+    assert (found.status, message in found.message) == ("fail", True), found.message
 
 
 def test_wrong_losses_fail() -> None:
