@@ -31,8 +31,11 @@ _OPTIONS = {name: values for name, values in PARAMETERS.items() if name not in M
 MOST_WITH_GRADIENTS = {"batch": 3, "timesteps": 12, "input_size": 8, "units": 8}
 """Largest sizes of cases that are differentiated."""
 
-_GRADIENT_SHARE = 3
+_GRADIENT_SHARE = 4
 """One case in so many is differentiated."""
+
+_DROPPED_SHARE = 4
+"""One case in so many, outside the common region, has dropout."""
 
 _DROPPED = tuple(name for name in DROPPING if name != "none")
 
@@ -79,7 +82,7 @@ def drawn_case(seed: int, k: int, attempt: int = 0) -> Case:
     differentiated = draw.choice("gradients", _GRADIENT_SHARE) == 0
     if differentiated:
         row |= {name: 1 + draw.choice(name, most) for name, most in MOST_WITH_GRADIENTS.items()}
-    dropped = not common and draw.choice("dropping", 2) == 0
+    dropped = not common and draw.choice("dropping", _DROPPED_SHARE) == 0
     row |= DROPPING[_DROPPED[draw.choice("dropped", len(_DROPPED))] if dropped else "none"]
     row["timesteps"] = max(row["timesteps"], MINIMAL_TIMESTEPS.get(row["mask"], 1))
     if row["calls"] == "explicit-state":
