@@ -1,8 +1,9 @@
 """Performing an example on both layers and comparing what comes of it.
 
-Numbers agree if they are within the sum of both layers' bounds, ``2 kappa u``. Elements for which the contract itself
-leaves more room than :data:`UNDECIDED_SHARE` are not judged. Everything else must be equal: shapes, dtypes, containers,
-configurations, counts. A refusal must be met by a refusal of the right class.
+Numbers agree if they are within the sum of both layers' bounds, ``2 kappa u``, and each is within its own of the
+reference. Elements for which the contract itself leaves more room than :data:`UNDECIDED_SHARE` are not judged. Everything
+else must be equal: shapes, dtypes, containers, configurations, counts. A refusal must be met by a refusal of the right
+class.
 """
 
 from __future__ import annotations
@@ -235,14 +236,20 @@ class _Session:
         return found
 
     def _judge(self, name: str, theirs: Array, ours: Array, bound: Bounded) -> None:
+        """Compare numbers with each other and with the reference, which is itself off by its roundings in float64."""
         unit = FORMATS[self.example.dtype].unit_roundoff
         kappa = store_bound(np.asarray(bound.kappa)).astype(np.float64)
         finite = np.isfinite(bound.value)
+        pairs = (
+            (ours, theirs, 2 * unit),
+            (ours, bound.value, unit + FORMATS["float64"].unit_roundoff),
+            (theirs, bound.value, unit + FORMATS["float64"].unit_roundoff),
+        )
         with np.errstate(invalid="ignore", over="ignore"):
             decided = finite & (kappa * unit <= UNDECIDED_SHARE * np.maximum(1.0, np.abs(bound.value)))
-            distance = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
-            agrees = np.where(finite, distance <= 2 * kappa * unit, ~np.isfinite(ours) & ~np.isfinite(theirs))
-        judged = decided | ~finite & ~np.isnan(kappa) & (kappa < np.inf)
+            near = [np.abs(one.astype(np.float64) - other) <= kappa * units for one, other, units in pairs]
+        agrees = np.where(finite, np.logical_and.reduce(near), ~np.isfinite(ours) & ~np.isfinite(theirs))
+        judged = decided | (~finite & (kappa < np.inf))
         self.found.judged += int(judged.sum())
         self.found.unjudged += int((~judged).sum())
         wrong = judged & ~agrees

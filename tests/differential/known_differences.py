@@ -167,7 +167,7 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
         "gelu divides by a root of 2 in single precision whatever the dtype",
         situations.uses("gelu"),
         demonstrations.gelu_of_single_precision,
-        situations.exactly("gelu", lambda tf, x: 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))),
+        situations.exactly("gelu", lambda tf, x: 0.5 * x * tf.math.erfc(-x * math.sqrt(0.5))),
     ),
     Mended(
         "leaky-relu-float64",

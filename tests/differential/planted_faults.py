@@ -112,6 +112,14 @@ class Imprecise(gruspec_numpy.GRU):
         return np.asarray(result, np.float32).astype(np.float64)
 
 
+class Widened(gruspec_numpy.GRU):
+    """Results of single precision come in double precision."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        result = super().__call__(*arguments, **named)
+        return np.asarray(result, np.float64)
+
+
 class Reordered(gruspec_numpy.GRU):
     """Outputs of backward processing come in the order of time."""
 
@@ -178,6 +186,7 @@ FAULTS = (
     Fault(Tupled, "layout", {"return_state": True}),
     Fault(StateForOutput, "outputs[", {"return_state": True, "return_sequences": False}),
     Fault(Imprecise, "outputs[", {"dtype": "float64", "return_state": False}),
+    Fault(Widened, "ours float64", {"dtype": "float32", "return_state": False}),
     Fault(Reordered, "outputs[", {**RETURNING_SEQUENCE, "go_backwards": True, "time_major": False}),
     Fault(Unconstrained, "weights/0 constrained", {"kernel_constraint": "unit_norm", "trainable": True}),
     Fault(ExchangedMasks, "outputs[", {"dropout": 0.5, "implementation": 1}),

@@ -256,14 +256,10 @@ def _gelu_curvature(x: Array) -> Array:
     return curvature
 
 
-def _gelu_excess(x: Array) -> Array:
-    """Formed as x / 2 (1 + erf(x / sqrt 2)), where 8 u of erf and the sum are absolute errors."""
-    return 4.5 * np.abs(x)
-
-
 def _gelu_slope_excess(x: Array) -> Array:
-    """Half of the error of 1 + erf."""
-    return np.full(x.shape, 4.5)
+    """The terms P + x d of distribution and density are of opposite signs below 0, and each has errors of its own."""
+    excess: Array = 4 * (_normal_share(x) + np.abs(x) * _normal_density(x))
+    return excess
 
 
 def _swish(x: Array) -> Array:
@@ -356,10 +352,10 @@ ELEMENTWISE: dict[str, Smooth | Broken] = {
         bend=SELU_SCALE * SELU_ALPHA,
     ),
     "gelu": Smooth(
-        _gelu, _gelu_slope, _gelu_curvature, constant_bounds(1.13, 0.8, 0.78), _gelu_excess, _gelu_slope_excess
+        _gelu, _gelu_slope, _gelu_curvature, constant_bounds(1.13, 0.8, 0.78), slope_excess=_gelu_slope_excess
     ),
     "swish": Smooth(
-        _swish, _swish_slope, _swish_curvature, constant_bounds(1.1, 0.05, 0.31), slope_excess=_swish_slope_excess
+        _swish, _swish_slope, _swish_curvature, constant_bounds(1.1, 0.5, 0.31), slope_excess=_swish_slope_excess
     ),
     "mish": Smooth(
         _mish, _mish_slope, _mish_curvature, constant_bounds(1.09, 0.65, 0.59), slope_excess=_mish_slope_excess

@@ -17,8 +17,9 @@ if find_spec("tensorflow") is None or find_spec("tf_keras") is None:
 
 import comparison
 import examples
+from demonstrations import X
 from known_differences import KNOWN_DIFFERENCES
-from met_differences import MET
+from met_differences import MET, built
 from original import Original, observed
 from planted_faults import FAULTS, Fault, Indulgent, WrongClassOfError
 from search import Report, search
@@ -46,6 +47,21 @@ def test_layers_agree(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert status == 0, printed
     assert f"{SMOKE_EXAMPLES} examples" in printed
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+def test_gradients_of_all_losses_agree(*, time_major: bool) -> None:
+    regularizer = {"class_name": "L1L2", "config": {"l1": 0.5, "l2": 0.25}}
+    arguments = {f"{name}_regularizer": regularizer for name in ("kernel", "recurrent", "bias", "activity")}
+    flags = {"return_sequences": True, "return_state": True, "time_major": time_major}
+    state = (X.shape[1 if time_major else 0], 1)
+    cotangents = {"outputs": np.ones(X.shape, np.float32), "state": np.ones(state, np.float32)}
+    example = built(examples.Call(X, cotangents=cotangents, losses=True), **arguments, **flags)
+    with observed():
+        found = comparison.compare(example)
+    assert found.difference is None
+    assert found.judged > 0
+    assert found.unjudged == 0
 
 
 @pytest.mark.filterwarnings("ignore:Casting complex values to real discards the imaginary part")
