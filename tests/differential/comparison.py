@@ -1,9 +1,9 @@
 """Performing an example on both layers and comparing what comes of it.
 
 Numbers agree if they are within the sum of both layers' bounds, ``2 kappa u``, and each is within its own of the
-reference. Elements for which the contract itself leaves more room than :data:`UNDECIDED_SHARE` are not judged. Everything
-else must be equal: shapes, dtypes, containers, configurations, counts. A refusal must be met by a refusal of the right
-class.
+reference. Elements for which the contract itself leaves more room than :data:`UNDECIDED_SHARE` are not judged.
+Everything else must be equal: shapes, dtypes, containers, configurations, counts. A refusal must be met by a refusal
+of the right class.
 """
 
 from __future__ import annotations
