@@ -340,7 +340,7 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
     Stricter(
         "state-broadcast",
         "initial-state",
-        "unrolled, an initial state of one row serves all rows, and a single row may have an axis too many",
+        "unrolled, an initial state of one row serves all rows; that of a single row may have an axis too many",
         situations.on_call(situations.broadcasts_state),
         demonstrations.state_broadcast,
         ValueError,

@@ -76,7 +76,7 @@ class Original(Driver):
         if call.cotangents is not None or call.state_form == "inputs":
             inputs = tf.constant(inputs)
         if state is not None and not call.numpy_state:
-            state = tf.constant(state)
+            state = [tf.constant(each) for each in state] if isinstance(state, list) else tf.constant(state)
         with injected(self.layer, call.dropout_masks or {}, shared=False):
             if call.cotangents is None:
                 return self._result(call, inputs, state), {}
