@@ -154,7 +154,7 @@ def broadcasts_state(situation: Situation, call: Call) -> bool:
     if not is_array(call.initial_state) or not situation.built:
         return False
     if batch == 1:
-        return bool(call.initial_state.shape == (1, 1, units))
+        return bool(call.initial_state.shape == (1, 1, units) and not situation.argument("stateful"))
     return bool(call.initial_state.shape == (1, units) and situation.argument("unroll"))
 
 
