@@ -7,14 +7,18 @@ answers for everyday use.
 """
 
 from gruspec.reference.definition import Definition, Sequence, split_weights
-from gruspec.reference.evaluation import Result, run_operations
+from gruspec.reference.evaluation import run_operations
 from gruspec.reference.everyday import evaluate, evaluate_vjp
+from gruspec.reference.layer import ReferenceLayer
 from gruspec.reference.numbers import DifferentiableNumbers, NumberSystem
+from gruspec.reference.results import Arguments, Result
 
 __all__ = [
+    "Arguments",
     "Definition",
     "DifferentiableNumbers",
     "NumberSystem",
+    "ReferenceLayer",
     "Result",
     "Sequence",
     "evaluate",

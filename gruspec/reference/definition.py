@@ -125,6 +125,10 @@ class Definition(Generic[A]):
         self.weights = weights
         self.dropout_masks = dropout_masks
 
+    def weight(self, name: str) -> A:
+        """Return a block of the weights [weights, gate-order]."""
+        return self.weights[name]
+
     def dropped(self, name: str, values: A) -> A:
         """Return inputs or a state under a dropout mask, if there is one of that name [dropout-masks]."""
         mask = self.dropout_masks.get(name)
@@ -136,13 +140,13 @@ class Definition(Generic[A]):
     def projection(self, gate: str, inputs: A) -> A:
         """Return ``x W_g + b_g``."""
         inputs = self.dropped(f"inputs_{gate}", inputs)
-        projected: A = inputs @ self.weights[f"kernel_{gate}"] + self.weights[f"bias_{gate}"]
+        projected: A = inputs @ self.weight(f"kernel_{gate}") + self.weight(f"bias_{gate}")
         return projected
 
     def recurrence(self, gate: str, state: A) -> A:
         """Return ``h U_g + b'_g``."""
         state = self.dropped(f"recurrent_{gate}", state)
-        projected: A = state @ self.weights[f"recurrent_kernel_{gate}"] + self.weights[f"recurrent_bias_{gate}"]
+        projected: A = state @ self.weight(f"recurrent_kernel_{gate}") + self.weight(f"recurrent_bias_{gate}")
         return projected
 
     def gate(self, gate: str, inputs: A, state: A) -> A:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from gruspec.errors import SpecError
 from gruspec.reference.evaluation import run_operations
 from gruspec.reference.ieee import FLOAT64
+from gruspec.reference.results import Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from gruspec.spec import GRUSpec
-
-
-@dataclass(frozen=True)
-class _Call:
-    inputs: NDArray[np.float64]
-    mask: NDArray[np.bool_] | None
-    initial_state: NDArray[np.float64] | None
-    training: bool = False
-    dropout_masks: Mapping[str, NDArray[np.float64]] | None = None
-    cotangents: Mapping[str, NDArray[np.float64]] | None = None
 
 
 def _real(name: str, values: ArrayLike) -> NDArray[Any]:
@@ -159,7 +149,7 @@ def _run(
     dropout_masks: Mapping[str, ArrayLike] | None = None,
     cotangents: Mapping[str, ArrayLike] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    call = _Call(
+    call = Arguments(
         _real("inputs", inputs).astype(np.float64),
         None if mask is None else _real("mask", mask).astype(bool),
         None if initial_state is None else _real("initial_state", initial_state).astype(np.float64),

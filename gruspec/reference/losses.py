@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gruspec.reference.evaluation import Result
     from gruspec.reference.numbers import A, DifferentiableNumbers
+    from gruspec.reference.results import Result
     from gruspec.spec import WeightSettings
 
 _WEIGHTS = {

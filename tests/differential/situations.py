@@ -151,10 +151,11 @@ def needs_cast(situation: Situation, call: Call) -> bool:
 def broadcasts_state(situation: Situation, call: Call) -> bool:
     batch, _ = situation.sizes(call.inputs)
     units = situation.argument("units")
-    if not is_array(call.initial_state) or not situation.built:
+    if not is_array(call.initial_state):
         return False
     if batch == 1:
-        return bool(call.initial_state.shape == (1, 1, units) and not situation.argument("stateful"))
+        single = situation.built and not situation.argument("stateful")
+        return single and bool(call.initial_state.shape == (1, 1, units))
     return bool(call.initial_state.shape == (1, units) and situation.argument("unroll"))
 
 
