@@ -1,0 +1,1 @@
+"""How strong a suite is, and which wrong GRU an implementation is."""

@@ -1,0 +1,1 @@
+"""Fresh random cases against any implementations, shrunk to a minimal reproducer where one fails."""
