@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -99,6 +99,15 @@ class Case:
         for i, call in enumerate(self.calls):
             found |= {f"{i}/{name}": array for name, array in operation_arrays(call).items()}
         return found
+
+
+def judged_outputs(case: Case) -> Iterator[tuple[int, str, Expected]]:
+    """Yield what is judged of a case: the index of a call, the name of an output, and what is expected of it."""
+    for index, operation in enumerate(case.calls):
+        if isinstance(operation, Call):
+            for name, expected in operation.expected.items():
+                if name != "state" or case.spec.return_state:
+                    yield index, name, expected
 
 
 def gradient_names(case: Case, call: Call) -> tuple[str, ...]:

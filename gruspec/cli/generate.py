@@ -7,18 +7,11 @@ import shutil
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Self
 
 import click
 
 from gruspec.cli.options import FOLDER
 from gruspec.errors import MissingDependency, UsageError
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-_EVERY = 10.0
 
 _EXAMPLES = """\b
 Examples:
@@ -66,9 +59,10 @@ def command(*, check: bool, golden: Path | None, output: Path | None, force: boo
 
 def _generate(root: Path, jobs: int) -> None:
     from gruspec.generate import generate
+    from gruspec.report.steps import Steps
 
-    with _Progress() as progress:
-        generate(root, jobs=jobs, progress=progress.show)
+    with Steps("cases") as steps:
+        generate(root, jobs=jobs, progress=steps.show)
 
 
 def _compare(fresh: Path, golden: Path | None) -> int:
@@ -108,40 +102,3 @@ def _listed(root: Path) -> set[str]:
     except (OSError, ValueError, TypeError, KeyError):
         return set()
     return {name for name in names if (root / name).resolve().is_relative_to(root.resolve())}
-
-
-class _Progress:
-    """A bar on a terminal, now and then a line elsewhere; on standard error."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._bars = Progress(
-            BarColumn(32),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            transient=True,
-        )
-        self._task = self._bars.add_task("", total=None)
-        self._spoken = monotonic()
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def show(self, topic: str, done: int, total: int) -> None:
-        """Take a step: a case of this topic is the ``done``-th of ``total``."""
-        self._bars.update(self._task, description=topic, completed=done, total=total)
-        if not self._console.is_terminal and (done == total or monotonic() - self._spoken > _EVERY):
-            self._spoken = monotonic()
-            self._console.print(f"{done}/{total} cases, {topic}")

@@ -138,8 +138,12 @@ def _selected(suite: Suite, options: RunOptions) -> Sequence[Case]:
     known = {case.id for case in cases}
     for name in options.ids:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
             within = f" in topic {', '.join(options.topics)}" if options.topics else ""
-            raise UsageError(f"{name}: no such case{within}{hint}")
+            raise UsageError(f"{name}: no such case{within}{nearest(name, known)}")
     return [case for case in cases if case.id in options.ids]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error message that says what may have been meant; empty if nothing is near."""
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

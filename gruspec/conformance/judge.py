@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gruspec.cases.model import Call
+from gruspec.cases.model import Call, judged_outputs
 from gruspec.conformance.verdict import Element, Verdict, judge_array
 from gruspec.errors import listed
 
@@ -187,12 +187,10 @@ class _Trial:
         )
 
     def _verdicts(self) -> Iterator[tuple[int, str, Verdict]]:
-        for call, (operation, step) in enumerate(zip(self.case.calls, self.reply.steps[1:], strict=False)):
-            if not isinstance(operation, Call) or step.how != "returned":
-                continue
-            for name, expected in operation.expected.items():
-                if name != "state" or self.case.spec.return_state:
-                    yield call, name, judge_array(self.reply.outputs.get(f"{call}/{name}"), expected, self.dtype)
+        steps = self.reply.steps[1:]
+        for call, name, expected in judged_outputs(self.case):
+            if call < len(steps) and steps[call].how == "returned":
+                yield call, name, judge_array(self.reply.outputs.get(f"{call}/{name}"), expected, self.dtype)
 
 
 def _place(case: Case, position: int) -> tuple[str, str | None]:

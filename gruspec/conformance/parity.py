@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gruspec.cases.model import Call
+from gruspec.cases.model import judged_outputs
 from gruspec.numerics import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -118,7 +118,7 @@ def failures(results: Iterable[CaseFinished], cases: Sequence[Case]) -> list[Fai
     failed: dict[str, list[CaseFinished]] = {}
     for result in results:
         case = known[result.id]
-        if result.status in {"fail", "error"} and any(_outputs(case)) and not _computed(case, result):
+        if result.status in {"fail", "error"} and any(judged_outputs(case)) and not _computed(case, result):
             failed.setdefault(result.implementation, []).append(result)
     return [Failure(name, len(found), found[0].message) for name, found in sorted(failed.items())]
 
@@ -142,25 +142,16 @@ def _compare_parties(
     return comparison
 
 
-def _outputs(case: Case) -> Iterator[tuple[int, str, Expected]]:
-    """Yield what a case returns: call, name and bounds."""
-    for call, operation in enumerate(case.calls):
-        if isinstance(operation, Call):
-            for name, expected in operation.expected.items():
-                if name != "state" or case.spec.return_state:
-                    yield call, name, expected
-
-
 def _computed(case: Case, result: CaseFinished) -> bool:
     """Whether a result has all that the case returns: nothing is to be said of others but the verdict on them."""
-    names = {f"{call}/{name}" for call, name, _ in _outputs(case)}
+    names = {f"{call}/{name}" for call, name, _ in judged_outputs(case)}
     return bool(names) and names <= result.outputs.keys()
 
 
 def _compare_case(case: Case, one: CaseFinished, other: CaseFinished) -> tuple[float, Disagreement | None]:
     """Return the largest difference as a fraction of what is allowed, and the first disagreement."""
     largest = 0.0
-    for call, name, expected in _outputs(case):
+    for call, name, expected in judged_outputs(case):
         a, b = (result.outputs[f"{call}/{name}"] for result in (one, other))
         if a.shape != b.shape or a.shape != expected.kappa.shape:
             return largest, Disagreement(

@@ -168,11 +168,12 @@ def _print_differences(name: str, notes: dict[str, Flag], summary: Summary, out:
         number = "1 other clause" if len(consequences) == 1 else f"{len(consequences)} other clauses"
         paragraph(out, Text.assemble((name, "bold"), f" also fails in {number}, which may follow from this"))
         for difference in consequences:
-            paragraph(out, f"{_titled(difference.clause)}: {_failing(difference)}", indent=2, hanging=2)
+            paragraph(out, f"{titled(difference.clause)}: {_failing(difference)}", indent=2, hanging=2)
         out.print()
 
 
-def _titled(clause: str) -> str:
+def titled(clause: str) -> str:
+    """Return the id of a clause with its title."""
     title = CLAUSES.get(clause)
     return f"{clause} ({title})" if title else clause
 
@@ -186,7 +187,7 @@ def _print_difference(
     name: str, difference: Difference, notes: dict[str, Flag], summary: Summary, out: Console
 ) -> None:
     """Print one clause; of ``notes``, those that have been printed are taken out."""
-    heading = (" differs from the spec in clause ", (_titled(difference.clause), "bold"), f": {_failing(difference)}")
+    heading = (" differs from the spec in clause ", (titled(difference.clause), "bold"), f": {_failing(difference)}")
     paragraph(out, Text.assemble((name, "bold"), *heading))
     examples = difference.examples(_EXAMPLES)
     for example in examples:
