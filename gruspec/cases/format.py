@@ -1,7 +1,7 @@
 """Cases as JSON documents, and back: the format of ``golden/cases/*.json``.
 
-Arrays are named by their key in the topic's safetensors file, ``<case id>/<name>``; this module moves between cases and
-documents and leaves files to :mod:`gruspec.cases.files`.
+Arrays are named by their key in the topic's safetensors file, ``<place of the case in its topic>/<name>``; this module
+moves between cases and documents and leaves files to :mod:`gruspec.cases.files`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,16 @@ _CASE_KEYS = ("id", "clause", "flags", "result", "raises", "dtypes", "spec", "we
 _CALL_KEYS = ("op", "inputs", "mask", "initial_state", "training", "dropout_masks", "raises", "expected")
 
 
-def case_document(case: Case) -> Document:
-    """Return the JSON document of a case; keys of absent parts are left out where the schema says so."""
+def case_document(case: Case, place: int) -> Document:
+    """Return the JSON document of a case; keys of absent parts are left out where the schema says so.
+
+    Parameters
+    ----------
+    case
+        The case.
+    place
+        Which of the cases of its topic it is: its arrays have keys ``<place>/<name>``.
+    """
     document: Document = {
         "id": case.id,
         "clause": case.clause,
@@ -35,8 +43,8 @@ def case_document(case: Case) -> Document:
         "result": case.result,
         "dtypes": list(case.dtypes),
         "spec": case.spec.to_dict(),
-        "weights": {name: f"{case.id}/{name}" for name in case.weights},
-        "calls": [_operation_document(f"{case.id}/{i}", operation) for i, operation in enumerate(case.calls)],
+        "weights": {name: f"{place}/{name}" for name in case.weights},
+        "calls": [_operation_document(f"{place}/{i}", operation) for i, operation in enumerate(case.calls)],
     }
     if case.raises:
         document["raises"] = case.raises

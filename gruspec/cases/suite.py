@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,8 +166,8 @@ def write_topic(root: Path, topic: str, summary: str, flags: Mapping[str, Flag],
         "summary": summary,
         "flags": flag_documents(flags),
     }
-    arrays = {f"{case.id}/{name}": array for case in cases for name, array in case.arrays().items()}
-    write_bytes(root / case_file(topic), listing_bytes(header, "cases", map(case_document, cases)))
+    arrays = {f"{place}/{name}": array for place, case in enumerate(cases) for name, array in case.arrays().items()}
+    write_bytes(root / case_file(topic), listing_bytes(header, "cases", map(case_document, cases, count())))
     write_bytes(root / tensor_file(topic), tensor_bytes(arrays))
 
 

@@ -353,7 +353,7 @@ def test_golden_data_is_small_enough_and_complete(golden: Suite, cases: list[Cas
 def test_every_tensor_belongs_to_a_case(golden: Suite) -> None:
     root = golden_root()
     for topic in golden.topics:
-        used = {f"{case.id}/{name}" for case in golden.cases([topic]) for name in case.arrays()}
+        used = {f"{place}/{name}" for place, case in enumerate(golden.cases([topic])) for name in case.arrays()}
         assert set(read_tensors(root / f"tensors/{topic}.safetensors")) == used
 
 

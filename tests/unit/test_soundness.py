@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     Change = Callable[[dict[str, Any], dict[str, Any]], object]
 
 CASE = next(case for case in Suite.load().cases(["elementary"]) if case.clause == "initial-state")
-KEYS = {f"{CASE.id}/{name}": array for name, array in CASE.arrays().items()}
-KAPPA = f"{CASE.id}/0/outputs/kappa"
+KEYS = {f"0/{name}": array for name, array in CASE.arrays().items()}
+KAPPA = "0/0/outputs/kappa"
 
 
 def read(change: Change) -> object:
-    document, arrays = copy.deepcopy(case_document(CASE)), dict(KEYS)
+    document, arrays = copy.deepcopy(case_document(CASE, 0)), dict(KEYS)
     change(document, arrays)
     return read_case("elementary", document, arrays.__getitem__)
 

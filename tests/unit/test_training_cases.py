@@ -90,8 +90,8 @@ def test_parts_that_differ_are_not_the_same() -> None:
 
 
 def read(change: Change, case: Case = CASE) -> Case:
-    document = copy.deepcopy(case_document(case))
-    arrays = {f"{case.id}/{name}": array for name, array in case.arrays().items()}
+    document = copy.deepcopy(case_document(case, 0))
+    arrays = {f"0/{name}": array for name, array in case.arrays().items()}
     change(document, arrays)
     return read_case("t", document, arrays.__getitem__)
 
