@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gruspec.cli.options import RunOptions, as_json, run_options
-from gruspec.errors import UsageError
+from gruspec.cli.options import RunOptions, as_json, results_file, run_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +34,7 @@ Examples:
     help="Keep what was computed, as DIR/IMPL.DTYPE.safetensors.",
 )
 @click.option("--force", is_flag=True, help="Let --save-results replace files.")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Judge a file of results instead of running anything; needs one --dtype.",
-)
+@results_file
 @as_json
 def command(*, save_results: Path | None, force: bool, results: Path | None, as_json: bool, **shared: Any) -> None:
     """Run the golden suite on implementations.
@@ -53,8 +47,10 @@ def command(*, save_results: Path | None, force: bool, results: Path | None, as_
     Exit codes: 0 all conform, 1 one does not, 2 wrong usage, 3 data or environment not as needed, or nothing was
     judged.
     """
+    from gruspec.cli.selection import registry_plan, results_plan
+
     options = RunOptions(**shared)
-    plan, subjects = _from_file(results, options) if results else _from_registry(options)
+    plan, subjects = results_plan(results, options) if results else registry_plan(options)
     writer = None
     if save_results:
         from gruspec.conformance import ResultsWriter
@@ -67,26 +63,6 @@ def command(*, save_results: Path | None, force: bool, results: Path | None, as_
         for path in writer.write():
             click.echo(f"wrote {path}", err=True)
     raise SystemExit(summary.finished.exit_code if summary.finished else 1)
-
-
-def _from_registry(options: RunOptions) -> tuple[Plan, Sequence[Subject]]:
-    from gruspec.cli.selection import chosen_implementations, plan_for
-
-    subjects, left_out = chosen_implementations(options)
-    return plan_for(options, [subject.name for subject in subjects], left_out), subjects
-
-
-def _from_file(path: Path, options: RunOptions) -> tuple[Plan, Sequence[Subject]]:
-    from gruspec.cases import Suite
-    from gruspec.cli.selection import plan_for
-    from gruspec.conformance import Results
-
-    if options.implementations:
-        raise UsageError(f"--results {path} is judged by itself; leave out {', '.join(options.implementations)}")
-    if len(options.dtypes) != 1:
-        raise UsageError(f"--results {path}: say in which dtype it was computed, as in --dtype float32")
-    found = Results(path, options.dtypes[0], Suite.load(options.golden).cases())
-    return plan_for(options, [found.name]), [found]
 
 
 def _run(plan: Plan, subjects: Sequence[Subject], writer: ResultsWriter | None, options: Sequence[str]) -> Summary:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "check": ("gruspec.cli.check", "Run the golden suite on implementations."),
+    "diagnose": ("gruspec.cli.diagnose", "Name what an implementation does differently."),
     "faults": ("gruspec.cli.faults", "Show which wrong GRUs the golden suite catches."),
     "generate": ("gruspec.cli.generate", "Write the golden data with proven values, or check it."),
     "list": ("gruspec.cli.listing", "List implementations and what they can do."),

@@ -19,6 +19,13 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 
+results_file = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file of results instead of running anything; needs one --dtype.",
+)
+
 _RUN = (
     click.argument("implementations", nargs=-1, metavar="[IMPL]..."),
     click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Only cases of this topic. Repeatable."),

@@ -15,6 +15,7 @@ from gruspec.conformance import (
     Header,
     Implementation,
     Plan,
+    Results,
     file_stem,
     shipped_expectations,
 )
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gruspec.backend import Registration
     from gruspec.cases import Case
     from gruspec.cli.options import RunOptions
+    from gruspec.conformance import Subject
 
 
 def chosen_implementations(options: RunOptions) -> tuple[list[Implementation], dict[str, str]]:
@@ -77,6 +79,33 @@ def _installed(registry: Registry, device: str) -> tuple[list[Registration], dic
     if not found:
         raise MissingDependency("\n".join(["no implementation can run here", *left_out.values()]))
     return found, left_out
+
+
+def registry_plan(options: RunOptions) -> tuple[Plan, Sequence[Subject]]:
+    """Return what to run, and the implementations that the options name.
+
+    Raises
+    ------
+    As :func:`chosen_implementations` and :func:`plan_for`.
+    """
+    subjects, left_out = chosen_implementations(options)
+    return plan_for(options, [subject.name for subject in subjects], left_out), subjects
+
+
+def results_plan(path: Path, options: RunOptions) -> tuple[Plan, Sequence[Subject]]:
+    """Return what to judge, and a file of results in the place of an implementation.
+
+    Raises
+    ------
+    UsageError
+        If implementations are named as well, or not one dtype.
+    """
+    if options.implementations:
+        raise UsageError(f"--results {path} is judged by itself; leave out {', '.join(options.implementations)}")
+    if len(options.dtypes) != 1:
+        raise UsageError(f"--results {path}: say in which dtype it was computed, as in --dtype float32")
+    found = Results(path, options.dtypes[0], Suite.load(options.golden).cases())
+    return plan_for(options, [found.name]), [found]
 
 
 def random_suite(options: RunOptions, count: int, seed: int) -> tuple[Header, list[Case]]:

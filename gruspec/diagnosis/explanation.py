@@ -1,7 +1,7 @@
 """Which faults of the catalogue, planted together, do what an implementation does.
 
-Few observations tell faults apart: the cheapest ones with each trait, failing and passing. On these every single fault is
-tried; where none explains everything, pairs are, and to the best of them further faults are added as long as that
+Few observations tell faults apart: the cheapest ones with each trait, failing and passing. On these every single fault
+is tried; where none explains everything, pairs are, and to the best of them further faults are added as long as that
 explains more. What remains is weighed on all observations.
 """
 
@@ -93,7 +93,7 @@ class Diagnosis:
     same
         Explanations that the observations do not tell from the best.
     alternatives
-        The next best.
+        The next best, as weighed on few observations.
     """
 
     observations: int
@@ -103,27 +103,31 @@ class Diagnosis:
     alternatives: tuple[Explanation, ...] = ()
 
 
-def diagnose(observations: Sequence[Observation], *, progress: Progress | None = None) -> Diagnosis:
+def diagnose(
+    observations: Sequence[Observation], *, predictions: Predictions | None = None, progress: Progress | None = None
+) -> Diagnosis:
     """Say which faults an implementation has.
 
     Parameters
     ----------
     observations
         Of one implementation.
+    predictions
+        Of an earlier diagnosis, to be quicker.
     progress
         Called with what is tried, the number of tries done and that of all.
     """
     failing = [observation for observation in observations if observation.failing]
     if not failing:
         return Diagnosis(len(observations), 0)
-    ranked = _Search(observations, progress).ranked()
-    explanations = sorted(ranked, key=_order)
-    best, others = explanations[0], explanations[1:]
+    search = _Search(observations, predictions or Predictions(), progress)
+    best, *others = search.ranked()
     if not best.explained:
         return Diagnosis(len(observations), len(failing))
-    same = tuple(other for other in others if _order(other)[:2] == _order(best)[:2])
-    rest = [other for other in others if other not in same and other.explained]
-    return Diagnosis(len(observations), len(failing), best, same[:ALTERNATIVES], tuple(rest[:ALTERNATIVES]))
+    equal = [other for other in others if _order(other)[:2] == _order(best)[:2]][:ALTERNATIVES]
+    rest = [other for other in others if other not in equal and other.explained][:ALTERNATIVES]
+    best, *same = sorted((search.weighed(each.faults) for each in [best, *equal]), key=_order)
+    return Diagnosis(len(observations), len(failing), best, tuple(same), tuple(rest))
 
 
 def _order(explanation: Explanation) -> tuple[float, int, float]:
@@ -133,16 +137,19 @@ def _order(explanation: Explanation) -> tuple[float, int, float]:
 class _Search:
     """The search for faults that explain observations."""
 
-    def __init__(self, observations: Sequence[Observation], progress: Progress | None) -> None:
+    def __init__(
+        self, observations: Sequence[Observation], predictions: Predictions, progress: Progress | None
+    ) -> None:
         self._all = observations
         self._screen = list(_screen(observations))
         self._failing = [observation for observation in self._screen if observation.failing]
-        self._predictions = Predictions()
+        self._predictions = predictions
+        self._residuals: dict[tuple[Faults, int], float] = {}
         self._progress = progress
         self._catalogue = tuple(CATALOGUE.values())
 
     def ranked(self) -> list[Explanation]:
-        """Return the best candidates, weighed on all observations."""
+        """Return candidates, the best first, as weighed on the screened observations."""
         found: dict[Faults, Explanation] = {}
         singles = self._screened("single faults", [(fault,) for fault in self._catalogue])
         found |= singles
@@ -155,8 +162,11 @@ class _Search:
                 if _order(better) >= _order(best):
                     break
                 best = better
-        chosen = sorted(found.values(), key=_order)[: 1 + 2 * ALTERNATIVES]
-        return [self._weighed(explanation.faults, self._all) for explanation in chosen]
+        return sorted(found.values(), key=_order)
+
+    def weighed(self, faults: Faults) -> Explanation:
+        """Return an explanation weighed on all observations."""
+        return self._weighed(faults, self._all)
 
     def _screened(self, what: str, candidates: Sequence[Faults]) -> dict[Faults, Explanation]:
         found = {}
@@ -167,7 +177,7 @@ class _Search:
         return found
 
     def _weighed(self, faults: Faults, observations: Sequence[Observation]) -> Explanation:
-        residuals = [(observation, self._predictions.residual(faults, observation)) for observation in observations]
+        residuals = [(observation, self._residual(faults, observation)) for observation in observations]
         unexplained = tuple(observation for observation, residual in residuals if residual > SLACK)
         failing = sum(observation.failing for observation in observations)
         missed = sum(observation.failing for observation in unexplained)
@@ -177,7 +187,13 @@ class _Search:
         )
 
     def _explains(self, faults: Faults, observation: Observation) -> bool:
-        return self._predictions.residual(faults, observation) <= SLACK
+        return self._residual(faults, observation) <= SLACK
+
+    def _residual(self, faults: Faults, observation: Observation) -> float:
+        key = (faults, id(observation))
+        if key not in self._residuals:
+            self._residuals[key] = self._predictions.residual(faults, observation)
+        return self._residuals[key]
 
     def _pairs(self, singles: dict[Faults, Explanation]) -> list[Faults]:
         """Return promising pairs.

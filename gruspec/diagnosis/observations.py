@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from gruspec.faults import FaultyBackend, traits
 from gruspec.numerics import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from gruspec.cases import Case
+    from gruspec.conformance import CaseFinished
+    from gruspec.conformance.replies import Reply
     from gruspec.faults import Fault
 
     Outputs = Mapping[str, NDArray[Any]]
@@ -32,6 +34,9 @@ SLACK = 4.0
 
 _LEAST_KAPPA = 8.0
 """A wrong value has an error even where the right one is exact."""
+
+
+_EVERYTHING = FaultyBackend().capabilities()
 
 
 @dataclass(frozen=True)
@@ -54,42 +59,60 @@ class Observation:
         return sum(array.size for array in self.case.arrays().values())
 
 
-class Prediction(NamedTuple):
-    """What faults would have computed, and whether that would have failed."""
+class Observed:
+    """Collects observations of implementations from what a run gives.
 
-    outputs: Outputs
-    failing: bool
+    Parameters
+    ----------
+    cases
+        Those that are run.
+    """
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self._cases = {case.id: case for case in cases}
+        self.by_implementation: dict[str, list[Observation]] = {}
+
+    def add(self, event: CaseFinished) -> None:
+        """Take a case, unless the implementation did not support it."""
+        found = self.by_implementation.setdefault(event.implementation, [])
+        if event.status != "unsupported":
+            found.append(Observation(self._cases[event.id], event.dtype, event.outputs, event.status in FAILING))
 
 
 class Predictions:
-    """What the reference computes with faults planted in it; each case is run once for the faults that show in it."""
+    """What the reference computes with faults planted in it; each case is run once for the faults that show in it.
+
+    They may serve several diagnoses.
+    """
 
     def __init__(self) -> None:
         self._backends: dict[tuple[str, ...], FaultyBackend] = {}
-        self._made: dict[tuple[tuple[str, ...], str, str], Prediction] = {}
+        self._replies: dict[tuple[tuple[str, ...], str, str], Reply] = {}
 
     def residual(self, faults: tuple[Fault, ...], observation: Observation) -> float:
         """Return how far an observation is from what faults would have computed, in bounds.
 
         Infinite where the two differ in kind: one refuses, another shape, or only one of them fails.
         """
+        case, dtype = observation.case, observation.dtype
         showing = tuple(fault for fault in faults if fault.shows_in(observation.traits))
         if not showing:
             return float("inf") if observation.failing else 0.0
-        prediction = self._prediction(showing, observation)
-        if prediction.failing != observation.failing:
-            return float("inf")
-        return distance(observation.case, observation.dtype, observation.outputs, prediction.outputs)
+        reply = self._reply(showing, case, dtype)
+        apart = distance(case, dtype, observation.outputs, reply.outputs)
+        if apart > SLACK:
+            return apart
+        failing = judge(case, reply, _EVERYTHING, dtype=dtype, device="cpu").status in FAILING
+        return apart if failing == observation.failing else float("inf")
 
-    def _prediction(self, faults: tuple[Fault, ...], observation: Observation) -> Prediction:
+    def _reply(self, faults: tuple[Fault, ...], case: Case, dtype: str) -> Reply:
         names = tuple(fault.id for fault in faults)
-        key = (names, observation.case.id, observation.dtype)
-        if key not in self._made:
-            backend = self._backends.setdefault(names, FaultyBackend(*faults))
-            reply = tried(backend, observation.case, observation.dtype)
-            verdict = judge(observation.case, reply, backend.capabilities(), dtype=observation.dtype, device="cpu")
-            self._made[key] = Prediction(reply.outputs, verdict.status in FAILING)
-        return self._made[key]
+        key = (names, case.id, dtype)
+        if key not in self._replies:
+            if names not in self._backends:
+                self._backends[names] = FaultyBackend(*faults)
+            self._replies[key] = tried(self._backends[names], case, dtype)
+        return self._replies[key]
 
 
 def distance(case: Case, dtype: str, one: Outputs, other: Outputs) -> float:

@@ -26,7 +26,7 @@ BOTH = ("reset-before", "reset-after")
 DTYPES = ("float32", "float64")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Fault:
     """A wrong GRU.
 

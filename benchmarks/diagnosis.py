@@ -1,0 +1,147 @@
+"""How often a diagnosis is right.
+
+Plants every fault of the catalogue by itself, and random pairs of them, behind the public protocol, runs the golden
+suite on each, and counts how often the diagnosis names what was planted: a single fault first (or one that computes the
+same in every case), and both faults of a pair. A pair is drawn again if the golden suite cannot tell it from one of its
+faults, for then there is nothing to name. The reference itself must be found to have none.
+
+    python benchmarks/diagnosis.py --pairs 200
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from itertools import count
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from gruspec.cases import Case, Suite
+from gruspec.conformance import judge
+from gruspec.diagnosis.explanation import Diagnosis, diagnose
+from gruspec.diagnosis.observations import FAILING, Observation, Predictions, distance
+from gruspec.diagnosis.trial import tried
+from gruspec.faults import CATALOGUE, FaultyBackend
+from gruspec.generate.draws import Draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Names = tuple[str, ...]
+
+SINGLES = 0.95
+PAIRS = 0.80
+"""Shares that must be named."""
+
+
+@click.command()
+@click.option("--pairs", default=200, show_default=True, type=click.IntRange(min=0), help="Number of random pairs.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the pairs.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(min=1), help="Processes at a time.")
+@click.option("--no-singles", is_flag=True, help="Only the pairs.")
+def main(*, pairs: int, seed: int, jobs: int, no_singles: bool) -> None:
+    """Diagnose planted faults and count how often they are named."""
+    console = Console(width=110)
+    singles: list[Names] = [] if no_singles else [(name,) for name in CATALOGUE]
+    planted = [(), *singles, *drawn_pairs(pairs, seed)]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        outcomes = list(
+            track(pool.map(outcome, planted), "diagnosing", total=len(planted), console=Console(stderr=True))
+        )
+    right: Counter[int] = Counter()
+    for names, (is_right, said) in zip(planted, outcomes, strict=True):
+        right[len(names)] += is_right
+        if not is_right:
+            console.print(f"{' + '.join(names) or 'no fault'}: {said}", soft_wrap=True)
+    console.print(f"no fault: {'found to have none' if right[0] else 'accused'}")
+    failed = not right[0]
+    for size, what, total, share in ((1, "single faults", len(singles), SINGLES), (2, "pairs", pairs, PAIRS)):
+        if total:
+            console.print(f"{what}: {right[size]} of {total} named ({right[size] / total:.1%}, at least {share:.0%})")
+            failed |= right[size] < share * total
+    sys.exit(1 if failed else 0)
+
+
+def drawn_pairs(number: int, seed: int) -> Iterator[Names]:
+    """Yield random pairs of faults."""
+    names = list(CATALOGUE)
+    found: dict[Names, None] = {}
+    for k in count():
+        if len(found) == number:
+            return
+        draw = Draw(f"pairs/{seed}/{k}")
+        first, second = sorted(draw.choice(part, len(names)) for part in ("first", "second"))
+        pair = (names[first], names[second])
+        if first != second and pair not in found and is_visible(pair):
+            found[pair] = None
+            yield pair
+
+
+def is_visible(pair: Names) -> bool:
+    """Return whether some case tells a pair from each of its two faults."""
+    whole = observed(pair)
+    return all(differ(whole, observed((name,))) for name in pair)
+
+
+def differ(one: Sequence[Observation], other: Sequence[Observation]) -> bool:
+    """Return whether two implementations differ in some case by more than the bounds of both."""
+    return any(
+        a.failing != b.failing or distance(a.case, a.dtype, a.outputs, b.outputs) > 2
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+@cache
+def suite() -> tuple[Case, ...]:
+    """Return the golden cases."""
+    return tuple(Suite.load(None).cases())
+
+
+@cache
+def predictions() -> Predictions:
+    """Return what earlier diagnoses in this process have computed."""
+    return Predictions()
+
+
+def observed(names: Names) -> list[Observation]:
+    """Return what the golden suite observes of the reference with these faults."""
+    backend = FaultyBackend(*(CATALOGUE[name] for name in names))
+    found = []
+    for case in suite():
+        for dtype in case.dtypes:
+            reply = tried(backend, case, dtype)
+            status = judge(case, reply, backend.capabilities(), dtype=dtype, device="cpu").status
+            found.append(Observation(case, dtype, reply.outputs, status in FAILING))
+    return found
+
+
+def outcome(names: Names) -> tuple[bool, str]:
+    """Return whether a diagnosis names these faults, and what it says."""
+    diagnosis = diagnose(observed(names), predictions=predictions())
+    if diagnosis.best is None:
+        return diagnosis.failing == 0 and not names, "nothing matches" if diagnosis.failing else "nothing fails"
+    said = tuple(fault.id for fault in diagnosis.best.faults)
+    return is_named(names, said), f"{' + '.join(said)} ({evidence(diagnosis)})"
+
+
+def is_named(names: Names, said: Names) -> bool:
+    """Return whether what was said is what was planted, or computes the same in every case."""
+    if len(names) > 1:
+        return set(names) <= set(said)
+    return names == said or (len(said) == len(names) and not differ(observed(names), observed(said)))
+
+
+def evidence(diagnosis: Diagnosis) -> str:
+    """Return how much the best explanation explains."""
+    best = diagnosis.best
+    return "" if best is None else f"explains {best.explained} of {best.failing}, contradicted by {best.contradicted}"
+
+
+if __name__ == "__main__":
+    main()
