@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gruspec.cases.model import Case, Flag
 
 PACKAGE = Path(__file__).parent.parent
+QUICK = "quick.json"
 
 
 def golden_root() -> Path:
@@ -116,6 +117,22 @@ class Suite:
             self._topic(topic)
         return self._flags
 
+    @cached_property
+    def quick(self) -> tuple[str, ...]:
+        """Ids of the few cases that together catch every fault that the whole suite catches.
+
+        Raises
+        ------
+        IntegrityError
+            If the folder names none.
+        """
+        if self.root is None or not (self.root / QUICK).is_file():
+            raise IntegrityError(f"{self.root or 'cases in memory'}: no {QUICK}; this suite has no quick subset")
+        names = read_json(self.root / QUICK).get("cases")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise IntegrityError(f"{self.root / QUICK}: cases: expected a list of ids")
+        return tuple(names)
+
     def __len__(self) -> int:
         return sum(self._counts.values())
 
@@ -167,7 +184,7 @@ def write_topic(root: Path, topic: str, summary: str, flags: Mapping[str, Flag],
         "flags": flag_documents(flags),
     }
     arrays = {f"{place}/{name}": array for place, case in enumerate(cases) for name, array in case.arrays().items()}
-    write_bytes(root / case_file(topic), listing_bytes(header, "cases", map(case_document, cases, count())))
+    write_bytes(root / case_file(topic), listing_bytes(header, "cases", map(case_document, cases, itertools.count())))
     write_bytes(root / tensor_file(topic), tensor_bytes(arrays))
 
 

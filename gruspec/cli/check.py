@@ -12,7 +12,9 @@ from gruspec.cli.options import RunOptions, as_json, results_file, run_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gruspec.conformance import Event, Plan, ResultsWriter, Subject
+    from gruspec.conformance import Plan, ResultsWriter, Subject
+    from gruspec.diagnosis.observations import Observed
+    from gruspec.report.progress import Consumer
     from gruspec.report.summary import Summary
 
 _EXAMPLES = """\b
@@ -20,6 +22,8 @@ Examples:
   gruspec check                                     everything that is installed
   gruspec check torch --topic masking               one topic on one implementation
   gruspec check mypkg.adapter:backend               your own
+  gruspec check mypkg.adapter:backend --quick --explain
+                                                    a few cases, and what is done differently
   gruspec check --results mine.safetensors --dtype float32
                                                     results of a program in any language
 """
@@ -35,8 +39,11 @@ Examples:
 )
 @click.option("--force", is_flag=True, help="Let --save-results replace files.")
 @results_file
+@click.option("--explain", is_flag=True, help="Name what failing implementations do differently, as diagnose does.")
 @as_json
-def command(*, save_results: Path | None, force: bool, results: Path | None, as_json: bool, **shared: Any) -> None:
+def command(
+    *, save_results: Path | None, force: bool, results: Path | None, explain: bool, as_json: bool, **shared: Any
+) -> None:
     """Run the golden suite on implementations.
 
     Every result is judged by the arithmetic contract; nothing is compared within a chosen tolerance.
@@ -48,45 +55,55 @@ def command(*, save_results: Path | None, force: bool, results: Path | None, as_
     judged.
     """
     from gruspec.cli.selection import registry_plan, results_plan
+    from gruspec.conformance import run
+    from gruspec.report.progress import followed
+    from gruspec.report.summary import Summary
 
     options = RunOptions(**shared)
     plan, subjects = results_plan(results, options) if results else registry_plan(options)
-    writer = None
-    if save_results:
-        from gruspec.conformance import ResultsWriter
-
-        names = [subject.name for subject in subjects]
-        writer = ResultsWriter(save_results, names, plan.dtypes, force=force)
-    summary = _run(plan, subjects, writer, options.data)
-    _print(summary, as_json=as_json)
+    summary = Summary(options.data)
+    consumers: list[Consumer] = [summary.add]
+    writer = _writer(save_results, plan, subjects, force=force) if save_results else None
+    if writer is not None:
+        consumers.append(writer.add)
+    observed = _observed(plan) if explain else None
+    if observed is not None:
+        consumers.append(observed.add)
+    followed(run(plan, subjects), *consumers)
+    _print(summary, observed, as_json=as_json)
     if writer is not None:
         for path in writer.write():
             click.echo(f"wrote {path}", err=True)
     raise SystemExit(summary.finished.exit_code if summary.finished else 1)
 
 
-def _run(plan: Plan, subjects: Sequence[Subject], writer: ResultsWriter | None, options: Sequence[str]) -> Summary:
-    from gruspec.conformance import CaseFinished, run
-    from gruspec.report.progress import followed
-    from gruspec.report.summary import Summary
+def _writer(folder: Path, plan: Plan, subjects: Sequence[Subject], *, force: bool) -> ResultsWriter:
+    from gruspec.conformance import ResultsWriter
 
-    summary = Summary(options)
-
-    def consume(event: Event) -> None:
-        summary.add(event)
-        if writer is not None and isinstance(event, CaseFinished):
-            writer.add(event)
-
-    followed(run(plan, subjects), consume)
-    return summary
+    return ResultsWriter(folder, [subject.name for subject in subjects], plan.dtypes, force=force)
 
 
-def _print(summary: Summary, *, as_json: bool) -> None:
-    if as_json:
-        from gruspec.report import json
+def _observed(plan: Plan) -> Observed:
+    from gruspec.diagnosis.observations import Observed
 
-        click.echo(json.text(json.summary_document(summary)))
+    return Observed(plan.cases)
+
+
+def _print(summary: Summary, observed: Observed | None, *, as_json: bool) -> None:
+    from gruspec.report import console, json
+
+    if observed is None:
+        diagnoses = {}
     else:
-        from gruspec.report import console
+        from gruspec.report.diagnoses import document, explained, print_diagnosis
 
-        console.print_summary(summary, console.console())
+        diagnoses = explained(observed)
+    if as_json:
+        found = {"diagnoses": [document(name, each) for name, each in diagnoses.items()]} if diagnoses else {}
+        click.echo(json.text(json.summary_document(summary) | found))
+        return
+    out = console.console()
+    console.print_summary(summary, out)
+    for name, diagnosis in diagnoses.items():
+        out.print()
+        print_diagnosis(name, diagnosis, out)

@@ -34,7 +34,7 @@ def command(*, results: Path | None, as_json: bool, **shared: Any) -> None:
     Exit codes: 0 there is nothing to explain, 1 there is, 2 wrong usage, 3 data or environment not as needed.
     """
     from gruspec.cli.selection import registry_plan, results_plan
-    from gruspec.conformance import CaseFinished, Event, run
+    from gruspec.conformance import run
     from gruspec.diagnosis.observations import Observed
     from gruspec.report import diagnoses, json
     from gruspec.report.console import console
@@ -44,13 +44,7 @@ def command(*, results: Path | None, as_json: bool, **shared: Any) -> None:
     options = RunOptions(**shared)
     plan, subjects = results_plan(results, options) if results else registry_plan(options)
     summary, observed = Summary(), Observed(plan.cases)
-
-    def consume(event: Event) -> None:
-        summary.add(event)
-        if isinstance(event, CaseFinished):
-            observed.add(event)
-
-    followed(run(plan, subjects), consume)
+    followed(run(plan, subjects), summary.add, observed.add)
     found = diagnoses.explained(observed)
     if as_json:
         click.echo(json.text({"diagnoses": [diagnoses.document(name, each) for name, each in found.items()]}))

@@ -30,6 +30,7 @@ _RUN = (
     click.argument("implementations", nargs=-1, metavar="[IMPL]..."),
     click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Only cases of this topic. Repeatable."),
     click.option("--case", "ids", multiple=True, metavar="ID", help="Only this case. Repeatable."),
+    click.option("--quick", is_flag=True, help="Only the few cases that together catch every known wrong GRU."),
     click.option(
         "--dtype",
         "dtypes",
@@ -73,6 +74,7 @@ class RunOptions:
     implementations: tuple[str, ...]
     topics: tuple[str, ...]
     ids: tuple[str, ...]
+    quick: bool
     dtypes: tuple[str, ...]
     device: str
     jobs: int

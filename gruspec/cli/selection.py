@@ -118,7 +118,7 @@ def random_suite(options: RunOptions, count: int, seed: int) -> tuple[Header, li
     """
     from gruspec.generate.random_cases import comparable_case
 
-    if options.topics or options.ids or options.golden:
+    if options.topics or options.ids or options.quick or options.golden:
         raise UsageError("--random draws its own cases; leave out --topic, --case and --golden")
     return Header(version="random", seed=seed), [comparable_case(seed, k) for k in range(count)]
 
@@ -146,7 +146,7 @@ def plan_for(
         dtypes=tuple(dict.fromkeys(options.dtypes)) or DEFAULT_DTYPES,
         device=options.device,
         expectations={name: Expectations.load(folder / f"{file_stem(name)}.toml") for name in names},
-        whole=drawn is None and not options.topics and not options.ids,
+        whole=drawn is None and not (options.topics or options.ids or options.quick),
         jobs=options.jobs,
         left_out=left_out or {},
     )
@@ -161,7 +161,11 @@ def _golden(options: RunOptions) -> tuple[Header, Sequence[Case]]:
 
 
 def _selected(suite: Suite, options: RunOptions) -> Sequence[Case]:
+    if options.quick and (options.topics or options.ids):
+        raise UsageError("--quick is a selection of its own; leave out --topic and --case")
     cases = list(suite.cases(options.topics or None))
+    if options.quick:
+        return [case for case in cases if case.id in suite.quick]
     if not options.ids:
         return cases
     known = {case.id for case in cases}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gruspec.cases.model import Call
 from gruspec.conformance.answers import OUTPUTS
 from gruspec.conformance.arrays import pack, unpack
+from gruspec.conformance.events import CaseFinished
 from gruspec.conformance.expectations import file_stem
 from gruspec.conformance.implementation import Identity
 from gruspec.conformance.replies import Reply, Step
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gruspec.cases.model import Case
-    from gruspec.conformance.events import CaseFinished
+    from gruspec.conformance.events import Event
 
 _SHOWN = 5
 
@@ -71,8 +72,10 @@ class ResultsWriter:
         except OSError as error:
             raise UsageError(f"{folder}: results cannot be written here: {error}") from error
 
-    def add(self, event: CaseFinished) -> None:
-        """Take what was computed in one case."""
+    def add(self, event: Event) -> None:
+        """Take what was computed in one case; other events say nothing."""
+        if not isinstance(event, CaseFinished):
+            return
         arrays = self._arrays[results_path(self._folder, event.implementation, event.dtype)]
         arrays.update({f"{event.id}/{name}": array for name, array in event.outputs.items()})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gruspec.cases import judged_outputs
-from gruspec.conformance import judge
+from gruspec.conformance import CaseFinished, judge
 from gruspec.diagnosis.trial import tried
 from gruspec.faults import FaultyBackend, traits
 from gruspec.numerics import FORMATS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gruspec.cases import Case
-    from gruspec.conformance import CaseFinished
+    from gruspec.conformance import Event
     from gruspec.conformance.replies import Reply
     from gruspec.faults import Fault
 
@@ -72,8 +72,10 @@ class Observed:
         self._cases = {case.id: case for case in cases}
         self.by_implementation: dict[str, list[Observation]] = {}
 
-    def add(self, event: CaseFinished) -> None:
-        """Take a case, unless the implementation did not support it."""
+    def add(self, event: Event) -> None:
+        """Take a case, unless the implementation did not support it; other events say nothing."""
+        if not isinstance(event, CaseFinished):
+            return
         found = self.by_implementation.setdefault(event.implementation, [])
         if event.status != "unsupported":
             found.append(Observation(self._cases[event.id], event.dtype, event.outputs, event.status in FAILING))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from gruspec.conformance import Event
 
+    Consumer = Callable[[Event], object]
+
 _EVERY = 20.0
 _SHOWN = ("fail", "error", "xpass", "xfail", "unsupported")
 
@@ -44,11 +46,12 @@ def follower() -> Follower:
     return Bars(console) if console.is_terminal else Lines(console)
 
 
-def followed(events: Generator[Event, None, None], consume: Callable[[Event], None]) -> None:
-    """Hand every event to a consumer, and show how far the run is; end the run if that fails."""
+def followed(events: Generator[Event, None, None], *consumers: Consumer) -> None:
+    """Hand every event to each consumer, and show how far the run is; end the run if that fails."""
     with closing(events), follower() as shown:
         for event in events:
-            consume(event)
+            for consume in consumers:
+                consume(event)
             shown.add(event)
 
 
