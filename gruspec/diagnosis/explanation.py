@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _FOR_EACH_TRAIT = 2
 """Observations, failing and passing ones each, that are screened for each trait."""
 
+_GLANCE = 20
+"""Failing observations of which a fault must explain one to be screened."""
+
 _PROBES = 3
 """Failing observations on which pairs are tried before they are screened."""
 
@@ -151,7 +154,8 @@ class _Search:
     def ranked(self) -> list[Explanation]:
         """Return candidates, the best first, as weighed on the screened observations."""
         found: dict[Faults, Explanation] = {}
-        singles = self._screened("single faults", [(fault,) for fault in self._catalogue])
+        plausible = [(fault,) for fault in self._catalogue if self._is_plausible(fault)]
+        singles = self._screened("single faults", plausible or [(fault,) for fault in self._catalogue])
         found |= singles
         if not any(explanation.is_whole for explanation in found.values()):
             found |= self._screened("pairs", self._pairs(singles))
@@ -163,6 +167,13 @@ class _Search:
                     break
                 best = better
         return sorted(found.values(), key=_order)
+
+    def _is_plausible(self, fault: Fault) -> bool:
+        """Return whether a fault by itself explains one of some failing observations."""
+        showing = [observation for observation in self._failing if fault.shows_in(observation.traits)]
+        return any(
+            self._explains((fault,), observation) for observation in showing[:: -(-len(showing) // _GLANCE) or 1]
+        )
 
     def weighed(self, faults: Faults) -> Explanation:
         """Return an explanation weighed on all observations."""

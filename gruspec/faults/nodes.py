@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gruspec.reference.tape import Tape
 
 if TYPE_CHECKING:
@@ -28,10 +30,16 @@ def scaled(numbers: Any, array: Any, factor: float) -> Any:
 
 
 def changed(numbers: Any, array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
-    """Return a value changed element by element, which sends its cotangent back as it comes."""
+    """Return a value changed element by element, which sends its cotangent back as it comes.
+
+    What does not change is returned itself, so that the order of sums of cotangents does not change either.
+    """
     if not isinstance(numbers, Tape):
         return change(array)
-    return numbers.record(change(array.value), (array, lambda cotangent: cotangent))
+    found = change(array.value)
+    if np.array_equal(found, array.value, equal_nan=True):
+        return array
+    return numbers.record(found, (array, lambda cotangent: cotangent))
 
 
 def transposed(numbers: Any, array: Any) -> Any:

@@ -149,10 +149,14 @@ class Definition(Generic[A]):
         projected: A = state @ self.weight(f"recurrent_kernel_{gate}") + self.weight(f"recurrent_bias_{gate}")
         return projected
 
+    def activated(self, gate: str, total: A) -> A:
+        """Apply the activation of a gate or of the candidate [activations]."""
+        name = self.spec.activation if gate == "h" else self.spec.recurrent_activation
+        return self.numbers.activation(name, total)
+
     def gate(self, gate: str, inputs: A, state: A) -> A:
         """Return the update gate z or the reset gate r [reset-before, reset-after]."""
-        total = self.projection(gate, inputs) + self.recurrence(gate, state)
-        return self.numbers.activation(self.spec.recurrent_activation, total)
+        return self.activated(gate, self.projection(gate, inputs) + self.recurrence(gate, state))
 
     def candidate(self, inputs: A, state: A, reset: A) -> A:
         """Return the candidate n, the reset gate before or after the product [reset-before, reset-after]."""
@@ -160,14 +164,18 @@ class Definition(Generic[A]):
             recurrent = reset * self.recurrence("h", state)
         else:
             recurrent = self.recurrence("h", reset * state)
-        return self.numbers.activation(self.spec.activation, self.projection("h", inputs) + recurrent)
+        return self.activated("h", self.projection("h", inputs) + recurrent)
+
+    def mixed(self, update: A, state: A, candidate: A) -> A:
+        """Return ``z h + (1 - z) c`` [update]."""
+        return self.numbers.blend(update, state, candidate)
 
     def cell(self, inputs: A, state: A) -> A:
         """Return the new state, which is also the output of the step [update]."""
         inputs = self.dropped("inputs", inputs)
         update = self.gate("z", inputs, state)
         reset = self.gate("r", inputs, state)
-        return self.numbers.blend(update, state, self.candidate(inputs, state, reset))
+        return self.mixed(update, state, self.candidate(inputs, state, reset))
 
     def order(self, timesteps: int) -> Iterable[int]:
         """Return the timesteps in the order of processing [go-backwards]."""

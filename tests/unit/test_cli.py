@@ -553,7 +553,7 @@ def test_unexpected_error_is_no_verdict(golden: Path, monkeypatch: pytest.Monkey
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("thirteen")
 
-    monkeypatch.setattr("gruspec.cli.check._run", fail)
+    monkeypatch.setattr("gruspec.conformance.run", fail)
     result = gruspec("check", "sample_backends:echo", "--golden", golden)
     assert result.exit_code == 3
     assert "gruspec: unexpected error: ZeroDivisionError: thirteen" in result.stderr
