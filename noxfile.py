@@ -82,6 +82,13 @@ def seed_layer(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Count the wrong GRUs that ONNX's tests, Keras 3's and the golden suite catch. Arguments go to the command."""
+    install(session, "-e", ".[onnx,jax]", "keras", "pytest")
+    session.run("python", "benchmarks/peers.py", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Install a built wheel with the core's dependencies alone, and judge NumPy from another folder."""
     install(session, ".")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gruspec.backend import DEVICES, Capabilities
+from gruspec.backend import DEVICES, DTYPES, Capabilities
+
+from .scripts import FunctionScript
 
 if TYPE_CHECKING:
     from gruspec.backend import Backend, DifferentiableLayer, Weights
@@ -14,13 +16,14 @@ CAPABILITIES = Capabilities(
     summary="the whole specification in JAX",
     modules=("jax",),
     extra="jax",
+    dtypes=DTYPES,
     devices=DEVICES,
     subnormals="flush",
 )
 
 
 class JaxBackend:
-    """The whole specification in float32 and float64, on the CPU and on CUDA."""
+    """The whole specification in every floating dtype, on the CPU and on CUDA."""
 
     def capabilities(self) -> Capabilities:
         """Return the declaration; JAX is not imported."""
@@ -49,6 +52,10 @@ class JaxBackend:
         from .devices import resolve
 
         return BoundLayer(spec, weights, dtype=dtype, device=resolve(device))
+
+    def script(self, spec: GRUSpec, *, dtype: str, device: str) -> FunctionScript:
+        """Return the source of a layer; JAX is not imported."""
+        return FunctionScript(spec, dtype, device)
 
 
 def backend() -> Backend:

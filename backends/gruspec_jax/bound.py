@@ -36,7 +36,7 @@ class BoundLayer:
     weights
         ``kernel`` (D, 3u), ``recurrent_kernel`` (u, 3u) and, where the layer has one, ``bias``.
     dtype
-        ``"float32"`` or ``"float64"``.
+        ``"float32"``, ``"float64"``, ``"float16"`` or ``"bfloat16"``.
     device
         The device of JAX to run on.
     pad

@@ -165,7 +165,7 @@ def product(values: Array, kernel: Array, masks: Array | None) -> Array:
         return _dot(values, kernel)
     shares = jnp.stack(jnp.split(kernel, len(masks), axis=-1))
     products = _dot(jnp.expand_dims(values, -3) * masks, shares)
-    return jnp.moveaxis(products, -3, -2).reshape(*values.shape[:-1], -1)
+    return jnp.moveaxis(products, -3, -2).reshape(*values.shape[:-1], kernel.shape[-1])
 
 
 def after(cell: Cell, weights: Weights, masks: Array | None, term: Array, state: Array) -> Array:

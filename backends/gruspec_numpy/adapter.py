@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gruspec.backend import Capabilities, Differentiated, Output
 
+from .scripts import LayerSource
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
 
     from .layer import GRU
 
-CAPABILITIES = Capabilities(summary="the whole reference layer in NumPy", modules=("numpy",), losses=True)
+CAPABILITIES = Capabilities(
+    summary="the whole reference layer in NumPy",
+    modules=("numpy",),
+    dtypes=("float32", "float64", "float16"),
+    losses=True,
+)
 
 
 class NumpyBackend:
-    """The whole reference layer in float32 and float64."""
+    """The whole reference layer in float16, float32 and float64."""
 
     def capabilities(self) -> Capabilities:
         """Return the declaration; NumPy is not imported."""
@@ -52,6 +59,17 @@ class NumpyBackend:
 
         arguments = {} if settings is None else asdict(settings)
         return BoundLayer(GRU.from_weights(spec, weights, dtype=dtype, **arguments))
+
+    def script(
+        self,
+        spec: GRUSpec,
+        *,
+        dtype: str,
+        device: str,  # noqa: ARG002  there is one device
+        settings: WeightSettings | None = None,
+    ) -> LayerSource:
+        """Return the source of a layer; NumPy is not imported."""
+        return LayerSource(spec, dtype, settings)
 
 
 class BoundLayer:

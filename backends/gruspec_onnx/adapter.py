@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from gruspec.backend import Capabilities
 from gruspec.errors import Unsupported
 
+from .scripts import OperatorScript
+
 if TYPE_CHECKING:
     from gruspec.backend import Backend, Layer, Weights
     from gruspec.spec import GRUSpec
@@ -87,6 +89,10 @@ class OnnxRuntimeBackend:
 
         require_device(device)
         return OperatorGRU(spec, weights, REGIONS[device], device=device)
+
+    def script(self, spec: GRUSpec, *, dtype: str, device: str) -> OperatorScript:
+        """Return the source of a layer; neither onnx nor onnxruntime is imported."""
+        return OperatorScript(spec, dtype, device)
 
 
 def backend() -> Backend:

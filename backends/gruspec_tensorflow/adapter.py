@@ -10,6 +10,7 @@ from gruspec.backend import DEVICES, DTYPES, Capabilities
 from .devices import placed, require_device, require_placed
 from .framework import KerasClass, versions, without_warnings
 from .layer import NativeLayer
+from .scripts import KerasScript, PublicClass
 
 if TYPE_CHECKING:
     from gruspec.backend import Backend, Weights
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 V1 = KerasClass("tf_keras.api._v1.keras.layers", "tf_keras.src.layers.rnn.gru_v1")
 V2 = KerasClass("tf_keras.layers", "tf_keras.src.layers.rnn.gru")
+
+WRITTEN_V1 = PublicClass("tf.compat.v1.keras.layers.GRU")
+WRITTEN_V2 = PublicClass(
+    "tf.keras.layers.GRU",
+    {"recurrent_activation": "sigmoid", "reset_after": True, "implementation": 2},
+    may_use_cudnn=True,
+)
 
 _WEIGHTS = ("kernel", "recurrent_kernel", "bias")
 _INITIALIZERS = {f"{name}_initializer": "zeros" for name in ("kernel", "recurrent", "bias")}
@@ -31,11 +39,14 @@ class NativeBackend:
     ----------
     keras_class
         The class.
+    public_class
+        The class as users write it.
     summary
         One line that says what it is.
     """
 
     keras_class: KerasClass
+    public_class: PublicClass
     summary: str
 
     def capabilities(self) -> Capabilities:
@@ -92,12 +103,20 @@ class NativeBackend:
         require_placed(device, layer.weights)
         return NativeLayer(spec, layer, capabilities=capabilities, device=device)
 
+    def script(self, spec: GRUSpec, *, dtype: str, device: str, settings: WeightSettings | None = None) -> KerasScript:
+        """Return the source of a layer; TensorFlow is not imported."""
+        return KerasScript(self.public_class, spec, dtype, device, settings)
+
 
 def v1() -> Backend:
     """Return ``tf.compat.v1.keras.layers.GRU``; registered as ``tf-v1`` under ``gruspec.backends``."""
-    return NativeBackend(V1, "tf.compat.v1.keras.layers.GRU of legacy Keras: a loop of elementary operations")
+    return NativeBackend(
+        V1, WRITTEN_V1, "tf.compat.v1.keras.layers.GRU of legacy Keras: a loop of elementary operations"
+    )
 
 
 def v2() -> Backend:
     """Return ``tf.keras.layers.GRU``; registered as ``tf-v2`` under ``gruspec.backends``."""
-    return NativeBackend(V2, "tf.keras.layers.GRU of legacy Keras: on a GPU with cuDNN's kernel where it applies")
+    return NativeBackend(
+        V2, WRITTEN_V2, "tf.keras.layers.GRU of legacy Keras: on a GPU with cuDNN's kernel where it applies"
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gruspec.backend import DEVICES, Capabilities, Differentiated, Output
+from gruspec.backend import DEVICES, DTYPES, Capabilities, Differentiated, Output
 from gruspec.spec import call_dimensions, check_cotangents
+
+from .scripts import ModuleScript
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from .layer import GRU
 
 CAPABILITIES = Capabilities(
-    summary="the whole specification in PyTorch", modules=("torch",), extra="torch", devices=DEVICES
+    summary="the whole specification in PyTorch",
+    modules=("torch",),
+    extra="torch",
+    dtypes=DTYPES,
+    devices=DEVICES,
 )
 
 
 class CompleteBackend:
-    """The whole specification in float32 and float64, on the CPU and on CUDA."""
+    """The whole specification in every floating dtype, on the CPU and on CUDA."""
 
     def capabilities(self) -> Capabilities:
         """Return the declaration; PyTorch is not imported."""
@@ -55,6 +61,10 @@ class CompleteBackend:
         from .layer import GRU
 
         return CompleteLayer(GRU.from_weights(spec, weights, device=resolve(device), dtype=getattr(torch, dtype)))
+
+    def script(self, spec: GRUSpec, *, dtype: str, device: str) -> ModuleScript:
+        """Return the source of a layer; PyTorch is not imported."""
+        return ModuleScript(spec, dtype, device)
 
 
 class CompleteLayer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from gruspec.errors import SpecError, SpecTypeError
+from gruspec.errors import MissingDependency, SpecError, SpecTypeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,9 +57,35 @@ def as_mask(values: Any, like: Tensor) -> Tensor:
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """Return the values of a tensor on any device, contiguous."""
-    array: NDArray[Any] = tensor.detach().contiguous().cpu().numpy()
+    """Return the values of a tensor on any device, contiguous; bfloat16 as of ml_dtypes.
+
+    Raises
+    ------
+    MissingDependency
+        If they are bfloat16, and ml_dtypes is not installed.
+    """
+    held = tensor.detach().contiguous().cpu()
+    if held.dtype == torch.bfloat16:
+        bits: NDArray[Any] = held.view(torch.int16).numpy()
+        return bits.view(_bfloat16())
+    array: NDArray[Any] = held.numpy()
     return array
+
+
+def from_numpy(array: NDArray[Any]) -> Tensor:
+    """Return a tensor on the CPU that shares the memory of an array, which may be of the bfloat16 of ml_dtypes."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _bfloat16() -> np.dtype[Any]:
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise MissingDependency("bfloat16 arrays need ml_dtypes; pip install ml_dtypes") from error
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 def _as_tensor(name: str, values: Any, device: torch.device, refusal: type[SpecError | SpecTypeError]) -> Tensor:
@@ -67,6 +93,6 @@ def _as_tensor(name: str, values: Any, device: torch.device, refusal: type[SpecE
     if isinstance(values, torch.Tensor):
         return values
     try:
-        return torch.from_numpy(np.array(values)).to(device)
+        return from_numpy(np.array(values)).to(device)
     except (TypeError, ValueError) as error:
         raise refusal(f"{name}: cannot be made a tensor: {error}") from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+
+from .arguments import from_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ def parameters(weights: Weights) -> dict[str, Tensor]:
     named = {theirs: weights[ours] for ours, theirs in _KERNELS.items()}
     if "bias" in weights:
         named |= dict(zip(_BIASES, weights["bias"], strict=True))
-    return {name: torch.from_numpy(np.ascontiguousarray(_reordered(array).T)) for name, array in named.items()}
+    return {name: from_numpy(np.ascontiguousarray(_reordered(array).T)) for name, array in named.items()}
 
 
 def weights_of(named: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

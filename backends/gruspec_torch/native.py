@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gruspec.backend import DEVICES, Capabilities, Differentiated, Output, lengths_from_mask, refuse_dropout
+from gruspec.backend import DEVICES, DTYPES, Capabilities, Differentiated, Output, lengths_from_mask, refuse_dropout
 from gruspec.errors import Unsupported
 from gruspec.spec import acting_masks, call_dimensions, check_cotangents, check_reset
+
+from .scripts import NativeScript
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,7 @@ CAPABILITIES = Capabilities(
     kind="native",
     modules=("torch",),
     extra="torch",
+    dtypes=DTYPES,
     devices=DEVICES,
     reset_after=(True,),
     activations=("tanh",),
@@ -86,6 +89,10 @@ class NativeBackend:
         module.to_empty(device=target)
         module.load_state_dict(parameters(weights))
         return NativeLayer(spec, shapes, module.eval())
+
+    def script(self, spec: GRUSpec, *, dtype: str, device: str) -> NativeScript:
+        """Return the source of a layer; PyTorch is not imported."""
+        return NativeScript(spec, dtype, device)
 
 
 class NativeLayer:
@@ -233,9 +240,10 @@ class NativeLayer:
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         import numpy as np
-        import torch
 
-        return torch.from_numpy(np.array(array)).to(self.module.weight_hh_l0.device)
+        from .arguments import from_numpy
+
+        return from_numpy(np.array(array)).to(self.module.weight_hh_l0.device)
 
 
 def native() -> Backend:

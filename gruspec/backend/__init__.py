@@ -13,12 +13,16 @@ from gruspec.backend.protocol import (
     DifferentiableLayer,
     Differentiated,
     Layer,
+    LayerScript,
     Output,
     RegularizedLayer,
     RegularizingBackend,
+    RegularizingScriptedBackend,
+    ScriptedBackend,
     Weights,
 )
 from gruspec.backend.registry import GROUP, Registration, Registry
+from gruspec.backend.script import ScriptedCall
 
 __all__ = [
     "DEVICES",
@@ -30,11 +34,15 @@ __all__ = [
     "DifferentiableLayer",
     "Differentiated",
     "Layer",
+    "LayerScript",
     "Output",
     "Registration",
     "Registry",
     "RegularizedLayer",
     "RegularizingBackend",
+    "RegularizingScriptedBackend",
+    "ScriptedBackend",
+    "ScriptedCall",
     "Weights",
     "batch_major_mask",
     "lengths_from_mask",

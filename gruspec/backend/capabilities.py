@@ -19,7 +19,7 @@ DEVICES = ("cpu", "cuda")
 
 _KINDS = ("complete", "native")
 _SUBNORMALS = ("gradual", "flush")
-_EMPTY = ("timesteps", "batch")
+_EMPTY = ("timesteps", "batch", "features")
 _EITHER = (False, True)
 _SWITCHES = (
     "return_sequences",
@@ -72,7 +72,7 @@ class Capabilities:
     losses
         Whether layers take regularizers and report their losses, as only those do that are the reference layer.
     empty
-        Which of ``"timesteps"`` and ``"batch"`` may be zero.
+        Which of ``"timesteps"``, ``"batch"`` and ``"features"`` may be zero.
     subnormals
         ``"gradual"``, or ``"flush"`` if an operation may replace a subnormal result by zero.
     """
@@ -93,7 +93,7 @@ class Capabilities:
     dropout: bool = True
     gradients: bool = True
     losses: bool = False
-    empty: tuple[str, ...] = ("timesteps", "batch")
+    empty: tuple[str, ...] = _EMPTY
     subnormals: Literal["gradual", "flush"] = "gradual"
 
     def __post_init__(self) -> None:
@@ -162,7 +162,7 @@ class Capabilities:
             reasons.append("gradients")
         reasons += [
             f"zero {name}"
-            for name, n in (("timesteps", timesteps), ("batch", batch))
+            for name, n in (("timesteps", timesteps), ("batch", batch), ("features", inputs.shape[2]))
             if n == 0 and name not in self.empty
         ]
         return reasons

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gruspec.backend.capabilities import Capabilities
+    from gruspec.backend.script import ScriptedCall
     from gruspec.spec import GRUSpec, WeightSettings
 
 Weights: TypeAlias = "Mapping[str, NDArray[Any]]"
@@ -180,4 +181,61 @@ class RegularizingBackend(Backend, Protocol):
         settings
             With regularizers as configurations of ``L1L2``; given only where a case has some.
         """
+        ...
+
+
+class LayerScript(Protocol):
+    """A layer as Python source that uses what its framework documents, in pieces that a script is put together from.
+
+    ``imports`` opens the script; NumPy is there as ``np``. ``construction`` follows once ``kernel``,
+    ``recurrent_kernel`` and, where the layer has one, ``bias`` are NumPy arrays, and then :meth:`call` and
+    :meth:`reset_states`, as often as they are needed. Every piece may stand indented in a block.
+    """
+
+    @property
+    def dtype(self) -> str:
+        """Dtype of the arrays that the pieces take and leave: the layer's, unless NumPy has none such."""
+        ...
+
+    @property
+    def imports(self) -> str:
+        """What to import, and the settings of dtype and device."""
+        ...
+
+    @property
+    def construction(self) -> str:
+        """What makes the layer."""
+        ...
+
+    def call(self, call: ScriptedCall) -> str:
+        """Return what calls the layer.
+
+        It finds arrays under the names that ``call`` has, and leaves NumPy arrays: ``outputs``, ``state`` where
+        ``return_state`` is set, with cotangents a dictionary ``gradients`` named as in :class:`Differentiated`, and
+        ``losses`` where the layer has regularizers.
+        """
+        ...
+
+    def reset_states(self, *, stated: bool) -> str:
+        """Return what sets the recorded state: to the array ``states`` if one is stated, else to zeros."""
+        ...
+
+
+@runtime_checkable
+class ScriptedBackend(Backend, Protocol):
+    """An implementation that can be used without gruspec, or is a package for users, and says how.
+
+    Optional: for any other, scripts go through the backend protocol.
+    """
+
+    def script(self, spec: GRUSpec, *, dtype: str, device: str) -> LayerScript:
+        """Write a layer that :meth:`prepare` would bind as source. Must not import the framework."""
+        ...
+
+
+class RegularizingScriptedBackend(RegularizingBackend, ScriptedBackend, Protocol):
+    """A scripted implementation that declares ``losses``."""
+
+    def script(self, spec: GRUSpec, *, dtype: str, device: str, settings: WeightSettings | None = None) -> LayerScript:
+        """Write a layer as any scripted implementation does; ``settings`` are those of ``prepare``."""
         ...

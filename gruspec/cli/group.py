@@ -27,6 +27,7 @@ _COMMANDS = {
     "generate": ("gruspec.cli.generate", "Write the golden data with proven values, or check it."),
     "list": ("gruspec.cli.listing", "List implementations and what they can do."),
     "parity": ("gruspec.cli.parity", "Compare implementations with each other."),
+    "sweep": ("gruspec.cli.sweep", "Run implementations on fresh random cases."),
 }
 _USAGE = 2
 _ENVIRONMENT = 3

@@ -26,8 +26,30 @@ results_file = click.option(
     help="A file of results instead of running anything; needs one --dtype.",
 )
 
+implementations = click.argument("implementations", nargs=-1, metavar="[IMPL]...")
+
+device = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="cpu",
+    show_default=True,
+    help="Where to run; never another than this.",
+)
+
+timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help="Seconds for one case, after which it is an error.",
+)
+
+expectations = click.option(
+    "--expectations", type=FOLDER, metavar="DIR", help="Expected failures, DIR/IMPL.toml, other than those shipped."
+)
+
 _RUN = (
-    click.argument("implementations", nargs=-1, metavar="[IMPL]..."),
+    implementations,
     click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Only cases of this topic. Repeatable."),
     click.option("--case", "ids", multiple=True, metavar="ID", help="Only this case. Repeatable."),
     click.option("--quick", is_flag=True, help="Only the few cases that together catch every known wrong GRU."),
@@ -39,13 +61,7 @@ _RUN = (
         help="Only in this dtype. Repeatable; float32 and float64 by default. "
         "The shipped data is judged in these two only.",
     ),
-    click.option(
-        "--device",
-        type=click.Choice(DEVICES),
-        default="cpu",
-        show_default=True,
-        help="Where to run; never another than this.",
-    ),
+    device,
     click.option(
         "--jobs",
         type=click.IntRange(min=1),
@@ -53,17 +69,9 @@ _RUN = (
         show_default=True,
         help="Implementations that run at a time, one thread each.",
     ),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
-        default=300.0,
-        show_default=True,
-        help="Seconds for one case, after which it is an error.",
-    ),
+    timeout,
     click.option("--golden", type=FOLDER, metavar="DIR", help="Golden data other than this installation's."),
-    click.option(
-        "--expectations", type=FOLDER, metavar="DIR", help="Expected failures, DIR/IMPL.toml, other than those shipped."
-    ),
+    expectations,
 )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUITE_VERSION", "differences", "generate", "generated_cases"]
 
-SUITE_VERSION = "1.1.0"
+SUITE_VERSION = "1.2.0"
 SPEC_VERSION = "1.1.0"
 _STATIC = Path(__file__).parent / "static"
 

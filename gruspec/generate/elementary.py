@@ -208,8 +208,8 @@ def _masks(attempt: int, *, reset_after: bool) -> Iterator[Case]:
 
 
 def _stateful(attempt: int, *, reset_after: bool) -> Iterator[Case]:
-    def builder(clause: str, name: str, **options: Any) -> _Builder:
-        return _Builder(clause, name, attempt, reset_after=reset_after, stateful=True, **options)
+    def builder(clause: str, name: str, *, stateful: bool = True, **options: Any) -> _Builder:
+        return _Builder(clause, name, attempt, reset_after=reset_after, stateful=stateful, **options)
 
     def call(b: _Builder, i: int, timesteps: int = 2, mask: Any = None, state: Any = None) -> Operation:
         return arranged_call(b.spec, b.inputs(2, timesteps, f"inputs{i}"), mask, state)
@@ -226,6 +226,16 @@ def _stateful(attempt: int, *, reset_after: bool) -> Iterator[Case]:
     b = builder("stateful", "masked-start")
     mask = [[0, 1, 1], [0, 0, 0]]
     yield b.case(call(b, 0, 3), call(b, 1, 3, mask))
+    b = builder("stateful", "masked-end-zero-output", zero_output_for_mask=True)
+    mask = [[1, 1, 0], [1, 0, 0]]
+    yield b.case(call(b, 0, 3, mask), call(b, 1, 3))
+    for name, sequences in (("not-sequence", True), ("not-last", False)):
+        b = builder("stateful", name, stateful=False, return_sequences=sequences)
+        yield b.case(call(b, 0), call(b, 1))
+    b = builder("stateful", "not-other-batch", stateful=False)
+    yield b.case(
+        call(b, 0), arranged_call(b.spec, b.inputs(3, 2, "more")), arranged_call(b.spec, b.inputs(1, 2, "one"))
+    )
     b = builder("reset-states", "zeros")
     yield b.case(call(b, 0), ResetStates(), call(b, 1))
     b = builder("reset-states", "values")
@@ -234,3 +244,6 @@ def _stateful(attempt: int, *, reset_after: bool) -> Iterator[Case]:
     yield b.case(call(b, 0, state=b.state(2)), call(b, 1))
     b = builder("stateful-initial-state", "later-call")
     yield b.case(call(b, 0), call(b, 1, state=b.state(2)), call(b, 2))
+    b = builder("stateful-initial-state", "recorded-row-of-zeros")
+    recorded = b.state(2, "reset") * np.array([[0.0], [1.0]])
+    yield b.case(call(b, 0), ResetStates(recorded), call(b, 1, state=b.state(2)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from gruspec.cases import ResetStates
 from gruspec.generate.draws import Draw
+from gruspec.generate.elementary import SATURATED
 from gruspec.generate.layers import arranged_call, draw_weights, make_case
 from gruspec.spec import GRUSpec
 
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 _SPECIAL_ACTIVATIONS = (("tanh", "sigmoid"), ("tanh", "hard_sigmoid"), ("relu", "hard_sigmoid"))
 _KINK_CLAUSE = {"hard_sigmoid": "hard-sigmoid", "relu": "activations"}
+_MANY_ROWS = 1030
 _TINY = 2.0**-136
 """Subnormal in float32."""
+
+_TINY_IN_FLOAT64 = 2.0**-1050
+"""Subnormal in float64, so that products of 8 bits by 1/2 are exact."""
 
 
 def saturation_cases(attempt: int = 0) -> Iterator[Case]:
@@ -28,6 +33,7 @@ def saturation_cases(attempt: int = 0) -> Iterator[Case]:
         for activation in ("tanh", "sigmoid", "hard_sigmoid"):
             for recurrent_activation in ("sigmoid", "hard_sigmoid"):
                 yield _saturated(activation, recurrent_activation, attempt, reset_after=reset_after)
+        yield _large_relu(attempt, reset_after=reset_after)
         for activation in ("hard_sigmoid", "relu"):
             yield _kink_of_candidate(activation, reset_after=reset_after)
         for activation in ("hard_sigmoid", "relu"):
@@ -49,6 +55,15 @@ def _saturated(activation: str, recurrent_activation: str, attempt: int, *, rese
     inputs = draw.distinct("inputs", (3, 5, 3)) * np.array([64.0, 512.0, 4096.0])[:, None, None]
     call = arranged_call(spec, inputs, initial_state=draw.distinct("state", (3, 4), -1))
     return make_case(case_id, "activations", ["Saturated"], spec, weights, [call])
+
+
+def _large_relu(attempt: int, *, reset_after: bool) -> Case:
+    """Let a relu grow as far as its inputs: it has no cap."""
+    spec = GRUSpec(units=4, activation="relu", reset_after=reset_after, return_sequences=True, return_state=True)
+    case_id = f"saturation/{spec.variant}/relu-large"
+    draw = Draw(f"{case_id}#{attempt}")
+    call = arranged_call(spec, draw.distinct("inputs", (3, 2, 3)) * np.array([16.0, 32.0, 64.0])[:, None, None])
+    return make_case(case_id, "activations", ["Saturated"], spec, draw_weights(draw, spec, 3), [call])
 
 
 def _kink_of_candidate(activation: str, *, reset_after: bool) -> Case:
@@ -93,6 +108,7 @@ def special_cases(attempt: int = 0) -> Iterator[Case]:
             ("relu", "hard_sigmoid"),
         ):
             yield from _nonfinite(activation, recurrent_activation, attempt, reset_after=reset_after)
+        yield from _arising(attempt, reset_after=reset_after)
         yield from _zeros_and_subnormals(attempt, reset_after=reset_after)
 
 
@@ -130,6 +146,43 @@ def _nonfinite(activation: str, recurrent_activation: str, attempt: int, *, rese
     yield make_case(case_id, "nonfinite", ["NaN"], spec, weights, [call])
 
 
+_POSITIVE = np.array([[1.0, 1.0, 1.0], [0.5, 2.0, 0.25]])
+_OPPOSITE = _POSITIVE * np.array([[1.0], [-1.0]])
+
+
+def _arising(attempt: int, *, reset_after: bool) -> Iterator[Case]:
+    """Let NaN arise: from the difference of two infinities in one gate alone, and from an infinity times zero."""
+    for activation, recurrent_activation, blocks in (
+        ("tanh", "hard_sigmoid", (_OPPOSITE, _POSITIVE, _POSITIVE)),
+        ("tanh", "sigmoid", (_OPPOSITE, _POSITIVE, _POSITIVE)),
+        ("relu", "hard_sigmoid", (_POSITIVE, _POSITIVE, _OPPOSITE)),
+    ):
+        names = f"{activation}-{recurrent_activation}".replace("_", "-")
+        for timesteps in (1, 3):
+            case_id, spec, draw, weights = _special(
+                f"inf-minus-inf-{names}-t{timesteps}",
+                attempt,
+                activation=activation,
+                recurrent_activation=recurrent_activation,
+                use_bias=False,
+                reset_after=reset_after,
+            )
+            weights["kernel"] = np.concatenate(blocks, axis=1)
+            inputs = np.abs(draw.distinct("inputs", (2, timesteps, 2)))
+            inputs[0, -1] = np.inf
+            yield make_case(case_id, "nonfinite", ["Infinity"], spec, weights, [arranged_call(spec, inputs)])
+    for what, value in (("nan", np.nan), ("inf", np.inf)):
+        for name, backwards in (("", False), ("-backwards", True)):
+            case_id, spec, draw, weights = _special(
+                f"{what}-times-zero{name}", attempt, reset_after=reset_after, go_backwards=backwards
+            )
+            weights["kernel"][0] = 0
+            inputs = draw.distinct("inputs", (2, 3, 2))
+            inputs[0, 1, 0] = value
+            flags = ["NaN" if what == "nan" else "Infinity"]
+            yield make_case(case_id, "nonfinite", flags, spec, weights, [arranged_call(spec, inputs)])
+
+
 def _zeros_and_subnormals(attempt: int, *, reset_after: bool) -> Iterator[Case]:
     case_id, spec, draw, weights = _special("signed-zeros", attempt, reset_after=reset_after)
     inputs = draw.distinct("inputs", (2, 3, 2))
@@ -147,10 +200,26 @@ def _zeros_and_subnormals(attempt: int, *, reset_after: bool) -> Iterator[Case]:
         weights["kernel"] = np.abs(weights["kernel"])
         call = arranged_call(spec, inputs)
         yield make_case(case_id, "subnormals", ["Subnormal"], spec, weights, [call])
+    for activation in ("linear", "relu"):
+        yield _subnormal_in_float64(activation, attempt, reset_after=reset_after)
+
+
+def _subnormal_in_float64(activation: str, attempt: int, *, reset_after: bool) -> Case:
+    """Multiply by powers of two alone: a bound above zero would be wider than all subnormal numbers of float64."""
+    spec = GRUSpec(units=3, activation=activation, reset_after=reset_after, return_sequences=True, return_state=True)
+    case_id = f"special/{spec.variant}/float64-subnormal-{activation}"
+    closed = np.concatenate([np.full(6, SATURATED), np.zeros(3)])
+    weights = {
+        "kernel": np.concatenate([np.zeros(6), [0.5, 1.0, 2.0]])[None],
+        "recurrent_kernel": np.zeros((3, 9)),
+        "bias": np.stack([closed, np.zeros(9)]) if reset_after else closed,
+    }
+    inputs = np.abs(Draw(f"{case_id}#{attempt}").distinct("inputs", (2, 3, 1))) * _TINY_IN_FLOAT64
+    return make_case(case_id, "subnormals", ["Subnormal"], spec, weights, [arranged_call(spec, inputs)])
 
 
 def edge_cases(attempt: int = 0) -> Iterator[Case]:
-    """Yield cases without timesteps and cases without rows."""
+    """Yield cases without timesteps, rows or features, and cases with very many rows."""
     for reset_after in (False, True):
         shapes: tuple[tuple[str, tuple[int, int], dict[str, Any]], ...] = (
             ("zero-timesteps-sequence", (2, 0), {"return_sequences": True}),
@@ -174,6 +243,57 @@ def edge_cases(attempt: int = 0) -> Iterator[Case]:
                 weights = draw_weights(draw, spec, 3)
                 yield make_case(case_id, clause, [flag], spec, weights, [call])
         yield _stateful_without_timesteps(attempt, reset_after=reset_after)
+        yield _stateful_without_rows(attempt, reset_after=reset_after)
+        for name, options in (("sequence", {"return_sequences": True}), ("last", {"go_backwards": True})):
+            yield _without_features(name, options, attempt, reset_after=reset_after)
+        for activation in ("tanh", "linear"):
+            yield _many_rows(activation, attempt, reset_after=reset_after)
+        for name in _LARGE:
+            yield _large(name, attempt, reset_after=reset_after)
+
+
+def _without_features(name: str, options: dict[str, Any], attempt: int, *, reset_after: bool) -> Case:
+    spec = GRUSpec(units=4, reset_after=reset_after, return_state=True, **options)
+    case_id = f"edge/{spec.variant}/no-features-{name}"
+    draw = Draw(f"{case_id}#{attempt}")
+    call = arranged_call(spec, np.zeros((2, 3, 0)), initial_state=draw.distinct("state", (2, 4), -1))
+    return make_case(case_id, "zero-input-size", ["NoFeatures"], spec, draw_weights(draw, spec, 0), [call])
+
+
+_LARGE = {
+    "long": (1, 70, 2, 2),
+    "ten-rows": (10, 3, 2, 2),
+    "many-features": (2, 2, 20, 2),
+    "many-units": (1, 2, 1, 130),
+}
+"""Batch, timesteps, input size and units of which one is larger than kernels handle at a time."""
+
+
+def _large(name: str, attempt: int, *, reset_after: bool) -> Case:
+    batch, timesteps, input_size, units = _LARGE[name]
+    spec = GRUSpec(units=units, reset_after=reset_after, return_sequences=True, return_state=True)
+    case_id = f"edge/{spec.variant}/{name}"
+    draw = Draw(f"{case_id}#{attempt}")
+    inputs = draw.distinct("inputs", (batch, timesteps, input_size))
+    call = arranged_call(spec, inputs, initial_state=draw.distinct("state", (batch, units), -1))
+    weights = draw_weights(draw, spec, input_size, shrink=1)
+    return make_case(case_id, "timesteps", ["Large"], spec, weights, [call])
+
+
+def _many_rows(activation: str, attempt: int, *, reset_after: bool) -> Case:
+    spec = GRUSpec(units=1, activation=activation, reset_after=reset_after, use_bias=False)
+    case_id = f"edge/{spec.variant}/many-rows-{activation}"
+    draw = Draw(f"{case_id}#{attempt}")
+    inputs = draw.distinct("inputs", (_MANY_ROWS, 1, 1))
+    return make_case(case_id, "rows", ["Large"], spec, draw_weights(draw, spec, 1), [arranged_call(spec, inputs)])
+
+
+def _stateful_without_rows(attempt: int, *, reset_after: bool) -> Case:
+    spec = GRUSpec(units=4, reset_after=reset_after, stateful=True, return_state=True, return_sequences=True)
+    case_id = f"edge/{spec.variant}/empty-batch-stateful"
+    draw = Draw(f"{case_id}#{attempt}")
+    calls = [arranged_call(spec, np.zeros((0, timesteps, 3))) for timesteps in (2, 1)]
+    return make_case(case_id, "empty-batch", ["EmptyBatch"], spec, draw_weights(draw, spec, 3), calls)
 
 
 def _stateful_without_timesteps(attempt: int, *, reset_after: bool) -> Case:

@@ -88,13 +88,15 @@ def explicit_state_effect(
     spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], calls: Sequence[Operation]
 ) -> float:
     """Return by how much results change if a stateful layer prefers its recorded state to the one it is given."""
+    calls = [call for call in calls if call.raises is None]
     if not (spec.stateful and any(isinstance(call, Call) and call.initial_state is not None for call in calls[1:])):
         return 0.0
     results = list(run_operations(FLOAT64, spec, weights, calls))
-    effect, recorded = 0.0, None
+    effect = 0.0
+    recorded: NDArray[Any] | None = None
     for call, result in zip(calls, results, strict=True):
         if isinstance(call, ResetStates) or result is None:
-            recorded = None
+            recorded = call.states if isinstance(call, ResetStates) else None
             continue
         if recorded is not None and recorded.any() and call.initial_state is not None:
             (ignoring,) = run_operations(

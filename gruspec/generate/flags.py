@@ -34,6 +34,11 @@ FLAGS = {
         Flag("Subnormal", "subnormal numbers that are flushed to zero", "gradual underflow is lost"),
         Flag("ZeroTimesteps", "an empty sequence", "a batch of empty sequences stops a program"),
         Flag("EmptyBatch", "a batch without rows", "the last, empty batch of a data set stops a program"),
+        Flag("StatefulEmptyBatch", "a stateful layer called without rows", "an empty batch stops a continued sequence"),
+        Flag("NoFeatures", "inputs without features", "a model that is driven by its state alone stops"),
+        Flag(
+            "Large", "sizes beyond those that a kernel handles at a time", "the last rows, units or steps are garbage"
+        ),
         Flag("RightPadded", "padding after the sequence", "the same sequence gives another answer in a padded batch"),
         Flag("ArbitraryMask", "masks that are not right padding", "gaps and left padding give wrong answers"),
         Flag("AllMaskedRow", "a row with no valid timestep", "empty sequences in a batch give garbage"),
@@ -77,6 +82,7 @@ def observed_flags(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], ca
         (any(call.initial_state is not None for call in made), "InitialState"),
         (spec.time_major, "TimeMajor"),
         (spec.stateful, "Stateful"),
+        (spec.stateful and any(0 in _rows(spec, call) for call in made), "StatefulEmptyBatch"),
         (any(isinstance(call, ResetStates) for call in calls), "ResetStates"),
         (any(acting), "Dropout"),
         (any(call.dropout_masks and not kinds for call, kinds in zip(made, acting, strict=True)), "DropoutInactive"),
@@ -84,6 +90,12 @@ def observed_flags(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], ca
         (explicit_state_effect(spec, weights, calls) > VISIBLE, "ExplicitState"),
     )
     return [*dict.fromkeys(found), *(flag for holds, flag in conditions if holds)]
+
+
+def _rows(spec: GRUSpec, call: Call) -> tuple[int, ...]:
+    """Return the number of rows of a call, if its inputs tell."""
+    axis = 1 if spec.time_major else 0
+    return call.inputs.shape[axis : axis + 1]
 
 
 def _mask_flags(mask: NDArray[np.bool_], spec: GRUSpec) -> Iterator[str]:

@@ -45,7 +45,8 @@ def _rows(*, reset_after: bool) -> tuple[dict[str, Any], ...]:
     def allowed(row: dict[str, Any]) -> bool:
         return any(row.get(place, "l1") != "none" for place in _PLACES)
 
-    return tuple(covering_array(_PARAMETERS, 2, allowed, f"losses/{reset_after}"))  # type: ignore[arg-type]
+    rows = covering_array(_PARAMETERS, 2, allowed, f"losses/{reset_after}")  # type: ignore[arg-type]
+    return (*rows, *_ACTIVITY_OF_SEQUENCES)
 
 
 def _loss_case(row: dict[str, Any], attempt: int, *, reset_after: bool) -> Case:
@@ -62,6 +63,13 @@ def _loss_case(row: dict[str, Any], attempt: int, *, reset_after: bool) -> Case:
     weights = draw_weights(draw, spec, _SIZES[2], shrink=shrinkage(attempt))
     return replace(make_case(case_id, "losses", ["Losses"], spec, weights, [call]), settings=settings)
 
+
+_ACTIVITY_OF_SEQUENCES = tuple(
+    {**dict.fromkeys(_PLACES, "none"), "activity": penalty, "return_sequences": True, "return_state": False}
+    | {"time_major": False, "use_bias": True, "mask": "none"}
+    for penalty in ("l1", "both")
+)
+"""Rows about what divides an activity penalty and what does not."""
 
 _WORDS = {"return_sequences": "seq", "return_state": "state", "time_major": "tm"}
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gruspec.cases import ResetStates
+from gruspec.generate.clauses import exercised_clause
 from gruspec.generate.covering import covering_array
 from gruspec.generate.draws import Draw
 from gruspec.generate.finish import shrinkage
@@ -147,7 +148,8 @@ def option_case(topic: str, row: Mapping[str, Any], *, reset_after: bool, attemp
     unbounded = sum(row[name] in _UNBOUNDED for name in ("activation", "recurrent_activation"))
     shrink = shrinkage(attempt) + (unbounded if row["timesteps"] == _LONG else 0)
     weights = draw_weights(draw, spec, row["input_size"], shrink=shrink)
-    return make_case(case_id, _clause(spec, row), (), spec, weights, case_operations(case_id, attempt, spec, row))
+    operations = case_operations(case_id, attempt, spec, row)
+    return make_case(case_id, exercised_clause(spec, operations), (), spec, weights, operations)
 
 
 def row_spec(row: Mapping[str, Any], *, reset_after: bool) -> GRUSpec:
@@ -197,25 +199,3 @@ def row_words(row: Mapping[str, Any]) -> str:
     parts += [row["activation"], row["recurrent_activation"]]
     sizes = f"b{row['batch']}t{row['timesteps']}d{row['input_size']}u{row['units']}"
     return "-".join([*(_SHORT.get(part, part) for part in parts), sizes])
-
-
-def _clause(spec: GRUSpec, row: Mapping[str, Any]) -> str:
-    """Return the most special clause that a row exercises."""
-    masked = row["mask"] != "none"
-    chain = (
-        (row["calls"] == "explicit-state", "stateful-initial-state"),
-        (row["calls"].startswith("reset"), "reset-states"),
-        (spec.stateful, "stateful"),
-        (masked and spec.go_backwards, "mask-order"),
-        (masked and spec.zero_output_for_mask, "zero-output"),
-        (row["mask"] == "all-masked-row", "mask-all"),
-        (masked and spec.return_sequences, "mask-output"),
-        (masked, "mask-state"),
-        (spec.go_backwards, "go-backwards"),
-        (row["initial_state"] != "none", "initial-state"),
-        (spec.time_major, "time-major"),
-        (spec.unroll, "unroll"),
-        (spec.return_sequences, "return-sequences"),
-        (spec.return_state, "return-state"),
-    )
-    return next((clause for holds, clause in chain if holds), spec.variant)

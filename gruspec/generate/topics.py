@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gruspec.generate.elementary import elementary_cases
 from gruspec.generate.extremes import edge_cases, saturation_cases, special_cases
-from gruspec.generate.invalid import invalid_cases
+from gruspec.generate.invalid import invalid_cases, recovery_cases
 from gruspec.generate.losses import loss_cases
 from gruspec.generate.options import option_cases
 from gruspec.generate.precision import precision_cases
@@ -27,7 +27,7 @@ TOPICS = {
     "precision": "Full-precision values, activation scans and isolated gates",
     "saturation": "Large pre-activations, and corners met exactly",
     "special": "NaN, infinities, signed zeros and subnormal numbers",
-    "edge": "No timesteps, and no rows",
+    "edge": "Sizes of zero, and sizes beyond those that kernels handle at a time",
     "dropout": "Explicit dropout masks, that act and that do not",
     "gradient": "Vector-Jacobian products of single calls, through every option that changes them",
     "stateful-gradient": "Vector-Jacobian products of each call of a stateful layer",
@@ -57,4 +57,5 @@ SOURCES = (
     Source(stateful_gradient_cases),
     Source(loss_cases),
     Source(invalid_cases, certified=False),
+    Source(recovery_cases),
 )

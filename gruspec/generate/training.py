@@ -199,23 +199,28 @@ _SINGLE_MASKS: dict[str, dict[str, Any]] = {
     "inference": {"dropout": 0.5, "recurrent_dropout": 0.5, "training": False},
     "rate-one-in-inference": {"dropout": 1.0, "recurrent_dropout": 1.0, "training": False},
     "rate-zero": {"masks": True},
+    "both-of-one-shape": {"dropout": 0.5, "recurrent_dropout": 0.5, "features": 3},
 }
-"""By name, the arguments of layers that differ in nothing else."""
+"""By name, the arguments of layers that differ in nothing else, and of their call."""
+
+_NO_RATES = ("training", "masks", "features")
 
 
 def _single_mask(name: str, options: Mapping[str, Any], attempt: int, *, reset_after: bool) -> Case:
     gates = "sigmoid" if reset_after else "hard_sigmoid"
-    rates = {argument: value for argument, value in options.items() if argument not in ("training", "masks")}
+    rates = {argument: value for argument, value in options.items() if argument not in _NO_RATES}
     spec = GRUSpec(
         units=3, recurrent_activation=gates, reset_after=reset_after, return_sequences=True, return_state=True, **rates
     )
     case_id = f"dropout/{spec.variant}/{name}"
     draw = Draw(f"{case_id}#{attempt}")
-    call = arranged_call(spec, draw.distinct("inputs", (2, 2, 2)), initial_state=draw.distinct("state", (2, 3), -1))
+    features = options.get("features", 2)
+    inputs = draw.distinct("inputs", (2, 2, features))
+    call = arranged_call(spec, inputs, initial_state=draw.distinct("state", (2, 3), -1))
     operation = trained(draw, spec, call, training=options.get("training", True), gradients=False)
     if "masks" in options and isinstance(operation, Call):
-        shapes = dropout_mask_shapes(spec, Dimensions(2, 2, 2, 3))
+        shapes = dropout_mask_shapes(spec, Dimensions(2, 2, features, 3))
         masks = {kind: draw_dropout_mask(draw, kind, shape, 0.5) for kind, shape in shapes.items()}
         operation = replace(operation, training=True, dropout_masks=masks)
-    weights = draw_weights(draw, spec, 2, shrink=shrinkage(attempt))
+    weights = draw_weights(draw, spec, features, shrink=shrinkage(attempt))
     return make_case(case_id, "dropout-masks", (), spec, weights, [operation])

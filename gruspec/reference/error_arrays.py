@@ -41,6 +41,9 @@ EXACT_ZERO_GRID = np.inf
 
 INEXACT_GRID = 0.0
 
+_NOTHING_LEFT = 2.0**-300
+"""What a sum keeps of its accuracy where it has as many terms as the format has numbers: too little to judge it."""
+
 
 class Precision:
     """The format that errors are bounded for, and the largest magnitude met so far.
@@ -162,7 +165,7 @@ class ErrorArray:
         precision, terms, magnitude = self.precision, self.pending.terms, self.pending.magnitude
         precision.note(magnitude)
         roundings = np.where(terms > 0, terms - 1 + self.pending.products, 0.0)
-        worst_order = roundings / (1 - roundings * precision.unit_roundoff) * magnitude
+        worst_order = roundings / np.maximum(1 - roundings * precision.unit_roundoff, _NOTHING_LEFT) * magnitude
         charge = np.where(roundings == 1, self.reach, worst_order) + roundings * precision.underflow
         exact = precision.fits(magnitude, self.grid) | (roundings == 0)
         rest = self.rest + np.where(exact, 0.0, charge)

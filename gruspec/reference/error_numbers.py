@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -257,9 +258,10 @@ def _relu(a: ErrorArray) -> ErrorArray:
 def _hard_sigmoid(a: ErrorArray) -> ErrorArray:
     """Apply clip(0.2 x + 0.5, 0, 1).
 
-    The constant 0.2 is rounded to the format, upwards, by u / 4 in float32 and u / 2 in float64; the product and the
-    sum round: ``1.5 |0.2 x| + |0.2 x + 0.5|`` units. A value is certain to be clipped only farther from the corner than
-    these errors reach; a corner met exactly is clipped in every form, because 0.2 rounds upwards.
+    The constant 0.2 is rounded to the format, by u / 4 in float32 and bfloat16, u / 2 in float64 and float16; the
+    product and the sum round: ``1.5 |0.2 x| + |0.2 x + 0.5|`` units. A value is certain to be clipped only farther from
+    the corner than these errors reach; a corner met exactly is clipped in every form if 0.2 rounds upwards, as it does
+    in all of these but float16.
     """
     unit = a.precision.unit_roundoff
     error = unit * a.error
@@ -267,12 +269,19 @@ def _hard_sigmoid(a: ErrorArray) -> ErrorArray:
     local = 1.5 * scaled + np.minimum(np.clip(0.2 * a.value + 0.5, 0.0, 1.0) + 0.2 * error, 1.0)
     slack = error + 5 * unit * (2 * scaled + 1.5)
     distance = np.abs(a.value) - 2.5
-    outside = (distance > slack) | np.isinf(distance) | ((error == 0) & (distance == 0))
+    clipped_corner = (error == 0) & (distance == 0) & _rounds_up(Fraction(1, 5), a.precision)
+    outside = (distance > slack) | np.isinf(distance) | clipped_corner
     inside = distance < -error
     value = np.where(outside, (a.value > 0).astype(np.float64), FLOAT64.activation("hard_sigmoid", a.value))
     grid = np.where(outside, np.where(a.value > 0, 1.0, EXACT_ZERO_GRID), INEXACT_GRID)
     local = np.where(outside, 0.0, np.where(np.isnan(value), 0.0, local))
     return _piecewise(a, value, slope=0.2, inside=inside, outside=outside, local=local, grid=grid)
+
+
+def _rounds_up(number: Fraction, precision: Precision) -> bool:
+    """Return whether the nearest number of the format is greater than one between 1/8 and 1/4."""
+    scaled = 4 * Fraction(precision.capacity) * number
+    return round(scaled) > scaled
 
 
 _ACTIVATIONS = {

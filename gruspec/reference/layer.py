@@ -12,7 +12,7 @@ from gruspec.reference.gradients import differentiate
 from gruspec.reference.losses import losses
 from gruspec.reference.numbers import A, DifferentiableNumbers, NumberSystem
 from gruspec.reference.results import Result
-from gruspec.spec import acting_masks, call_dimensions, check_carry, check_cotangents, check_reset
+from gruspec.spec import acting_masks, call_dimensions, check_carry, check_cotangents, check_reset, check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,7 @@ class ReferenceLayer(Generic[A]):
         self.settings = settings
         self.definition = definition
         self.recorded: A | None = None
+        check_weights(spec, {name: array.shape for name, array in weights.items()})
         self._blocks = {name: numbers.lift(block) for name, block in split_weights(spec, weights).items()}
 
     def start(self, given: A | None, batch: int) -> A:
@@ -71,6 +72,12 @@ class ReferenceLayer(Generic[A]):
         check_reset(self.spec, batch, None if states is None else states.shape)
         given = np.zeros((batch or 0, self.spec.units)) if states is None else states
         self.recorded = self.numbers.lift(given[:, None])
+
+    def penalties(
+        self, settings: WeightSettings, result: Result[A], weights: Mapping[str, NDArray[np.float64]]
+    ) -> tuple[A, ...]:
+        """Return what regularizers add to a loss [losses]."""
+        return losses(self.numbers, settings, result, weights)
 
     def call(self, arguments: CallArguments) -> Result[A]:
         """Run the layer once."""
@@ -102,7 +109,7 @@ class ReferenceLayer(Generic[A]):
         result = Result(spec, tuple(done.outputs), done.last, done.state, gradients, initial is not None)
         if self.settings is None:
             return result
-        return replace(result, losses=losses(numbers, self.settings, result, self.weights))
+        return replace(result, losses=self.penalties(self.settings, result, self.weights))
 
 
 def _lifted_cotangents(

@@ -33,6 +33,10 @@ class Follower(Protocol):
         """Take an event."""
         ...
 
+    def say(self, text: str) -> None:
+        """Show a line of its own, which stays."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -85,14 +89,18 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
+    def say(self, text: str) -> None:
+        """Show a line above the bars."""
+        self._progress.console.print(text, soft_wrap=True)
+
     def add(self, event: Event) -> None:
-        """Take an event."""
+        """Take an event; one that begins without a total has no known end."""
         match event:
             case SuiteStarted():
                 for name in event.implementations:
                     self._counted[name] = Counter()
                     self._tasks[name] = self._progress.add_task(
-                        name, total=event.total, start=False, counts="", current="waits"
+                        name, total=event.total or None, start=False, counts="", current="waits"
                     )
             case ImplementationStarted():
                 self._progress.start_task(self._tasks[event.implementation])
@@ -125,7 +133,8 @@ class Lines:
     ) -> None:
         return
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Show a line."""
         self._console.print(text, soft_wrap=True)
 
     def add(self, event: Event) -> None:
@@ -135,17 +144,19 @@ class Lines:
                 name = event.implementation
                 self._counted[name], self._totals[name], self._spoken[name] = Counter(), event.total, monotonic()
                 versions = ", ".join(f"{package} {version}" for package, version in event.versions.items())
-                self._say(f"{name}: {event.total} cases x dtypes ({versions})")
+                number = f"{event.total} cases x dtypes" if event.total else "cases until time is up"
+                self.say(f"{name}: {number} ({versions})")
             case CaseFinished():
                 name = event.implementation
                 self._counted[name][event.status] += 1
                 if monotonic() - self._spoken[name] > _EVERY:
                     self._spoken[name] = monotonic()
                     done = self._counted[name].total()
-                    self._say(f"{name}: {done}/{self._totals[name]}  {_counts(self._counted[name])}".rstrip())
+                    of = f"/{self._totals[name]}" if self._totals[name] else ""
+                    self.say(f"{name}: {done}{of}  {_counts(self._counted[name])}".rstrip())
             case ImplementationFinished():
                 name = event.implementation
                 result = _counts(self._counted.get(name, Counter())) or "all pass"
-                self._say(f"{name}: {'cannot run' if event.problem else result} ({event.seconds:.1f} s)")
+                self.say(f"{name}: {'cannot run' if event.problem else result} ({event.seconds:.1f} s)")
             case _:
                 return

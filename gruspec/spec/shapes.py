@@ -105,14 +105,7 @@ def call_dimensions(
     timesteps, batch = (inputs[0], inputs[1]) if spec.time_major else (inputs[1], inputs[0])
     dimensions = Dimensions(batch, timesteps, inputs[2], spec.units)
     expected = weight_shapes(spec, dimensions.input_size)
-    for name, shape in expected.items():
-        if name not in weights:
-            raise SpecError(f"{name}: missing; expected shape {shape}")
-        if tuple(weights[name]) != shape:
-            raise SpecError(f"{name}: shape {tuple(weights[name])}; expected {shape} for inputs {tuple(inputs)}")
-    for name in weights:
-        if name not in expected:
-            raise SpecError(f"{name}: given, but use_bias={spec.use_bias} leaves no place for it")
+    _check_shapes(spec, weights, expected, f" for inputs {tuple(inputs)}")
     allowed = mask_shapes(spec, batch, timesteps)
     if mask is not None and tuple(mask) not in allowed:
         raise SpecError(f"mask: shape {tuple(mask)}; expected {allowed[0]} or {allowed[1]}")
@@ -120,6 +113,38 @@ def call_dimensions(
     if initial_state is not None and tuple(initial_state) != wanted:
         raise SpecError(f"initial_state: shape {tuple(initial_state)}; expected {wanted}")
     return dimensions
+
+
+def check_weights(spec: GRUSpec, weights: Mapping[str, Sequence[int]]) -> None:
+    """Check the shapes of weights against each other, whatever the input size [weights, bias].
+
+    Parameters
+    ----------
+    spec
+        The layer.
+    weights
+        Shape of each weight by name.
+
+    Raises
+    ------
+    SpecError
+        If one is missing, has no place, or another shape.
+    """
+    kernel = tuple(weights.get("kernel", ()))
+    _check_shapes(spec, weights, weight_shapes(spec, kernel[0] if len(kernel) == 2 else 1))
+
+
+def _check_shapes(
+    spec: GRUSpec, weights: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]], inputs: str = ""
+) -> None:
+    for name, shape in expected.items():
+        if name not in weights:
+            raise SpecError(f"{name}: missing; expected shape {shape}")
+        if tuple(weights[name]) != shape:
+            raise SpecError(f"{name}: shape {tuple(weights[name])}; expected {shape}{inputs}")
+    for name in weights:
+        if name not in expected:
+            raise SpecError(f"{name}: given, but use_bias={spec.use_bias} leaves no place for it")
 
 
 def check_reset(spec: GRUSpec, batch: int | None, states: Sequence[int] | None) -> None:

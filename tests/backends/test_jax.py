@@ -358,6 +358,16 @@ def test_empty_sizes(*, time_major: bool, sequences: bool) -> None:
             assert timesteps or not outputs.any()
 
 
+def test_empty_sizes_under_dropout() -> None:
+    spec = GRUSpec(units=UNITS, dropout=0.5, recurrent_dropout=0.5, return_sequences=True)
+    for batch, timesteps in ((0, 3), (2, 0)):
+        weights, _ = draw(spec)
+        masks = {"inputs": np.ones((3, batch, SIZE)), "recurrent": np.ones((3, batch, UNITS))}
+        x = np.zeros((batch, timesteps, SIZE))
+        outputs, _ = prepare(spec, weights)(x, training=True, dropout_masks=masks)
+        assert outputs.shape == (batch, timesteps, UNITS)
+
+
 def test_a_stateful_layer_carries_its_state() -> None:
     spec = GRUSpec(units=UNITS, stateful=True, return_sequences=True, return_state=True)
     weights, arguments = draw(spec)
@@ -593,8 +603,28 @@ def test_registered_and_described() -> None:
     assert versions["jax"] == jax.__version__
     assert versions["matmul_precision"] == "highest"
     assert {"jaxlib", "xla_flags"} <= set(versions)
-    with pytest.raises(Unsupported, match="dtype='float16'"):
-        backend.prepare(GRUSpec(units=1), {}, dtype="float16", device="cpu")
+    with pytest.raises(Unsupported, match="dtype='int32'"):
+        backend.prepare(GRUSpec(units=1), {}, dtype="int32", device="cpu")
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [("float16", 4e-3), ("bfloat16", 4e-2)])
+@pytest.mark.parametrize("pad", [False, True])
+def test_half_precisions_are_computed_in(dtype: str, atol: float, *, pad: bool) -> None:
+    kind: Any = jnp.bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
+    spec = GRUSpec(units=UNITS, return_sequences=True)
+    weights, arguments = draw(spec, kind)
+    layer = bound.BoundLayer(spec, weights, dtype=dtype, device=jax.devices("cpu")[0], pad=pad)
+    found = layer.vjp(**arguments, cotangents={"outputs": np.ones((BATCH, TIMESTEPS, UNITS), kind)})
+    exact = {name: weight.astype(float) for name, weight in weights.items()}
+    wide = {name: array.astype(float) if array.dtype == kind else array for name, array in arguments.items()}
+    outputs, _ = loop(spec, exact, **wide)
+    wanted = prepare(spec, exact).vjp(**wide, cotangents={"outputs": np.ones((BATCH, TIMESTEPS, UNITS))})  # type: ignore[attr-defined]
+    assert found.output.outputs.dtype == kind
+    np.testing.assert_allclose(found.output.outputs.astype(float), outputs, rtol=0, atol=atol)
+    assert np.abs(found.output.outputs.astype(float) - outputs).max() > atol / 100
+    for name, gradient in found.gradients.items():
+        assert gradient.dtype == kind
+        np.testing.assert_allclose(gradient.astype(float), wanted.gradients[name], rtol=0, atol=20 * atol)
 
 
 def test_importing_the_package_imports_no_framework() -> None:

@@ -503,7 +503,7 @@ def test_declines_what_it_does_not_declare() -> None:
     backend = gruspec_numpy.backend()
     spec = GRUSpec(units=2)
     weights, _ = draw(spec)
-    changes: list[dict[str, Any]] = [{"dtype": "float16"}, {"dtype": "bfloat16"}, {"device": "cuda"}]
+    changes: list[dict[str, Any]] = [{"dtype": "bfloat16"}, {"device": "cuda"}]
     for change in changes:
         with pytest.raises(Unsupported, match=next(iter(change.values()))):
             backend.prepare(spec, weights, **{"dtype": "float32", "device": "cpu"} | change)

@@ -717,8 +717,30 @@ def test_registered_and_described(name: str) -> None:
     assert versions["torch"] == torch.__version__
     assert versions["tf32"] == "off"
     assert {"cuda", "cudnn", "cudnn.enabled"} <= set(versions)
-    with pytest.raises(Unsupported, match="dtype='float16'"):
-        backend.prepare(GRUSpec(**NATIVE), {}, dtype="float16", device="cpu")
+    with pytest.raises(Unsupported, match="dtype='int32'"):
+        backend.prepare(GRUSpec(**NATIVE), {}, dtype="int32", device="cpu")
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [("float16", 4e-3), ("bfloat16", 4e-2)])
+@pytest.mark.parametrize("make", BACKENDS)
+def test_half_precisions_are_computed_in(make: Any, dtype: str, atol: float) -> None:
+    kind: Any = import_module("ml_dtypes").bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
+    spec = GRUSpec(**NATIVE, return_sequences=True)
+    weights, arguments = draw(spec, kind)
+    x, h = arguments["inputs"], arguments["initial_state"]
+    layer = make().prepare(spec, weights, dtype=dtype, device="cpu")
+    cotangent = np.ones((BATCH, TIMESTEPS, UNITS), kind)
+    found = layer.vjp(x, initial_state=h, cotangents={"outputs": cotangent})
+    exact = {name: weight.astype(float) for name, weight in weights.items()}
+    outputs, _ = loop(spec, exact, x.astype(float), initial_state=h.astype(float))
+    wide = make().prepare(spec, exact, dtype="float64", device="cpu")
+    wanted = wide.vjp(x.astype(float), initial_state=h.astype(float), cotangents={"outputs": cotangent.astype(float)})
+    np.testing.assert_array_equal(found.output.outputs, layer(x, initial_state=h).outputs)
+    np.testing.assert_allclose(found.output.outputs.astype(float), outputs, rtol=0, atol=atol)
+    assert np.abs(found.output.outputs.astype(float) - outputs).max() > atol / 100
+    for name, gradient in found.gradients.items():
+        assert gradient.dtype == kind
+        np.testing.assert_allclose(gradient.astype(float), wanted.gradients[name], rtol=0, atol=20 * atol)
 
 
 def test_importing_the_package_imports_no_framework() -> None:
