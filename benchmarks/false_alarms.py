@@ -177,6 +177,7 @@ class Standing:
 @click.option(
     "--record", type=click.Path(path_type=Path), help="Where results are kept, to go on after an interruption."
 )
+@click.option("--without", "left_out", multiple=True, metavar="IMPL", help="Leave this one out. Repeatable.")
 @click.option("--markdown", is_flag=True, help="Print tables for documents.")
 @click.argument("implementations", nargs=-1)
 def main(
@@ -187,13 +188,14 @@ def main(
     chunk: int,
     dtypes: tuple[str, ...],
     record: Path | None,
+    left_out: tuple[str, ...],
     implementations: tuple[str, ...],
     *,
     markdown: bool,
 ) -> None:
     """Run IMPLEMENTATIONS, by default all that are installed and six orders of summation, on random cases."""
     half_cases = cases // 10 if half_cases is None else half_cases
-    registrations = chosen(implementations)
+    registrations = [each for each in chosen(implementations) if each.name not in left_out]
     names = tuple(registration.name for registration in registrations)
     request = Request(cases, half_cases, seed, chunk, dtypes or DTYPES, names)
     results = Results() if record is None else Results.load(record, request)

@@ -57,7 +57,8 @@ def command(
 
     Exit codes: 0 every fault is caught, 1 one survives, 2 wrong usage, 3 data or environment not as needed.
     """
-    from gruspec.diagnosis.kills import kill_matrix, smallest_subset
+    from gruspec.diagnosis.kills import kill_matrix
+    from gruspec.diagnosis.subset import smallest_subset
     from gruspec.report import strength
     from gruspec.report.console import console
     from gruspec.report.json import text

@@ -109,26 +109,3 @@ def _load(golden: Path | None) -> None:
 
 def _row(name: str) -> tuple[Kill, ...]:
     return tuple(kills_of(CATALOGUE[name], _suite))
-
-
-def smallest_subset(rows: Iterable[Row]) -> list[str]:
-    """Return few cases that catch every fault wherever the whole suite catches it.
-
-    Each time the case that catches most of what is left is taken; then those go that the others make redundant.
-    """
-    targets: dict[str, set[tuple[str, str, str]]] = {}
-    for row in rows:
-        for (variant, dtype), cases in row.places.items():
-            for case in cases:
-                targets.setdefault(case, set()).add((row.fault.id, variant, dtype))
-    left = set().union(*targets.values())
-    chosen: list[str] = []
-    while left:
-        best = max(targets, key=lambda case: (len(targets[case] & left), case))
-        chosen.append(best)
-        left -= targets[best]
-    for case in reversed(chosen.copy()):
-        others = [other for other in chosen if other != case]
-        if targets[case] <= set().union(*(targets[other] for other in others)):
-            chosen = others
-    return sorted(chosen)

@@ -233,6 +233,7 @@ def _of_sizes(case: Case, call: Call) -> Iterator[str]:
         "several-inputs": size > 1,
         "no-steps": timesteps == 0,
         "no-rows": batch == 0,
+        "no-inputs": size == 0,
         "size-of-units": size == case.spec.units,
     }
     yield from (name for name, holds in conditions.items() if holds)

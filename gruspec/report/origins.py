@@ -80,7 +80,8 @@ def print_origin(origin: Origin, out: Console) -> None:
 def _print_others(origin: Origin, out: Console) -> None:
     if not origin.others:
         return
-    paragraph(out, f"these pairs do not tell it from {len(origin.others)} others:", style="yellow")
+    count = "1 other" if len(origin.others) == 1 else f"{len(origin.others)} others"
+    paragraph(out, f"these pairs do not tell it from {count}:", style="yellow")
     for other in origin.others[:_OTHERS]:
         differing = [
             theirs

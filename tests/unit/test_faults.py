@@ -47,6 +47,10 @@ def test_the_reference_without_a_fault_conforms(dtype: str) -> None:
     assert statuses == {"pass"}
 
 
+def test_every_trait_has_cases() -> None:
+    assert NAMES - set().union(*(found for _, found in cases())) == set()
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_says_where_it_shows_in_known_words(name: str) -> None:
     fault = CATALOGUE[name]

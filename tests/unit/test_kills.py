@@ -11,7 +11,8 @@ from sample_suites import write_golden
 
 from gruspec.cases import Suite
 from gruspec.cli import main
-from gruspec.diagnosis.kills import Kill, Row, smallest_subset
+from gruspec.diagnosis.kills import Kill, Row
+from gruspec.diagnosis.subset import smallest_subset
 from gruspec.faults import CATALOGUE, Fault
 
 if TYPE_CHECKING:
