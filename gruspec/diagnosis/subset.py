@@ -24,7 +24,7 @@ def smallest_subset(rows: Iterable[Row]) -> list[str]:
     """Return few cases that catch every fault in each variant and dtype in which the whole suite catches it.
 
     Each time, a case is taken that catches most of what is left; then, again and again, some of the chosen are given up
-    and what they caught is covered anew. Where several cases catch equally much, a draw decides that is always the same.
+    and what they caught is covered anew. Where several catch equally much, a draw decides that is always the same.
     """
     masks = _undominated(_masks(rows))
     everything = _union(masks.values())

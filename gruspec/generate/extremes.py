@@ -109,6 +109,7 @@ def special_cases(attempt: int = 0) -> Iterator[Case]:
         ):
             yield from _nonfinite(activation, recurrent_activation, attempt, reset_after=reset_after)
         yield from _arising(attempt, reset_after=reset_after)
+        yield _everything_special(attempt, reset_after=reset_after)
         yield from _zeros_and_subnormals(attempt, reset_after=reset_after)
 
 
@@ -183,6 +184,24 @@ def _arising(attempt: int, *, reset_after: bool) -> Iterator[Case]:
             yield make_case(case_id, "nonfinite", flags, spec, weights, [arranged_call(spec, inputs)])
 
 
+def _everything_special(attempt: int, *, reset_after: bool) -> Case:
+    """Call one layer with all that is special, one thing a call: a layer that does not keep state forgets each."""
+    case_id, spec, draw, weights = _special("everything", attempt, reset_after=reset_after, use_bias=False)
+    blocks = (_OPPOSITE, _POSITIVE, _POSITIVE * np.array([[1.0], [0.0]]))
+    weights["kernel"] = np.concatenate(blocks, axis=1)
+    mask = [[1, 0, 1], [1, 1, 0]]
+
+    def call(name: str, row: Any, *, masked: bool = False) -> Any:
+        inputs = np.abs(draw.distinct(name, (2, 3, 2)))
+        inputs[0, 1] = row
+        return arranged_call(spec, inputs, mask if masked else None, draw.distinct(f"{name}-state", (2, 3), -1))
+
+    rows = {"difference": [np.inf, np.inf], "product": [1.0, np.inf], "nan": [np.nan, 1.0], "zeros": [-0.0, 0.0]}
+    calls = [call(name, row) for name, row in rows.items()]
+    calls += [call(f"masked-{name}", row, masked=True) for name, row in rows.items()]
+    return make_case(case_id, "nonfinite", ["NaN", "Infinity", "MaskedNonFinite"], spec, weights, calls)
+
+
 def _zeros_and_subnormals(attempt: int, *, reset_after: bool) -> Iterator[Case]:
     case_id, spec, draw, weights = _special("signed-zeros", attempt, reset_after=reset_after)
     inputs = draw.distinct("inputs", (2, 3, 2))
@@ -246,6 +265,8 @@ def edge_cases(attempt: int = 0) -> Iterator[Case]:
         yield _stateful_without_rows(attempt, reset_after=reset_after)
         for name, options in (("sequence", {"return_sequences": True}), ("last", {"go_backwards": True})):
             yield _without_features(name, options, attempt, reset_after=reset_after)
+        for name, sequences in (("nothing-sequence", True), ("nothing-last", False)):
+            yield _without_anything(name, attempt, return_sequences=sequences, reset_after=reset_after)
         for activation in ("tanh", "linear"):
             yield _many_rows(activation, attempt, reset_after=reset_after)
         for name in _LARGE:
@@ -258,6 +279,20 @@ def _without_features(name: str, options: dict[str, Any], attempt: int, *, reset
     draw = Draw(f"{case_id}#{attempt}")
     call = arranged_call(spec, np.zeros((2, 3, 0)), initial_state=draw.distinct("state", (2, 4), -1))
     return make_case(case_id, "zero-input-size", ["NoFeatures"], spec, draw_weights(draw, spec, 0), [call])
+
+
+def _without_anything(name: str, attempt: int, *, return_sequences: bool, reset_after: bool) -> Case:
+    """Call a layer without features, with and without timesteps, rows and a mask."""
+    spec = GRUSpec(units=4, return_state=True, return_sequences=return_sequences, reset_after=reset_after)
+    case_id = f"edge/{spec.variant}/{name}"
+    draw = Draw(f"{case_id}#{attempt}")
+    calls = [
+        arranged_call(spec, np.zeros((batch, timesteps, 0)), mask, draw.distinct(f"state{i}", (batch, 4), -1))
+        for i, (batch, timesteps) in enumerate(((2, 3), (2, 0), (0, 3), (0, 0)))
+        for mask in (None, np.ones((batch, timesteps), bool))
+    ]
+    flags = ["NoFeatures", "ZeroTimesteps", "EmptyBatch"]
+    return make_case(case_id, "zero-input-size", flags, spec, draw_weights(draw, spec, 0), calls)
 
 
 _LARGE = {
