@@ -14,7 +14,6 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from itertools import count
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -31,8 +30,6 @@ from gruspec.faults import CATALOGUE, FaultyBackend, traits
 from gruspec.generate.draws import Draw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     Names = tuple[str, ...]
 
 SINGLES = 0.95
@@ -49,11 +46,12 @@ def main(*, pairs: int, seed: int, jobs: int, no_singles: bool) -> None:
     """Diagnose planted faults and count how often they are named."""
     console = Console(width=110)
     singles: list[Names] = [] if no_singles else [(name,) for name in CATALOGUE]
-    planted = [(), *singles, *drawn_pairs(pairs, seed)]
+    progress = Console(stderr=True)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        outcomes = list(
-            track(pool.map(outcome, planted), "diagnosing", total=len(planted), console=Console(stderr=True))
-        )
+        visible = pool.map(visible_pair, range(2 * pairs), [seed] * 2 * pairs)
+        drawn = list(dict.fromkeys(pair for pair in track(visible, "drawing", 2 * pairs, console=progress) if pair))
+        planted = [(), *singles, *drawn[:pairs]]
+        outcomes = list(track(pool.map(outcome, planted), "diagnosing", len(planted), console=progress))
     right: Counter[int] = Counter()
     for names, (is_right, said) in zip(planted, outcomes, strict=True):
         right[len(names)] += is_right
@@ -61,26 +59,22 @@ def main(*, pairs: int, seed: int, jobs: int, no_singles: bool) -> None:
             console.print(f"{' + '.join(names) or 'no fault'}: {said}", soft_wrap=True)
     console.print(f"no fault: {'found to have none' if right[0] else 'accused'}")
     failed = not right[0]
-    for size, what, total, share in ((1, "single faults", len(singles), SINGLES), (2, "pairs", pairs, PAIRS)):
+    for size, what, total, share in (
+        (1, "single faults", len(singles), SINGLES),
+        (2, "pairs", len(drawn[:pairs]), PAIRS),
+    ):
         if total:
             console.print(f"{what}: {right[size]} of {total} named ({right[size] / total:.1%}, at least {share:.0%})")
             failed |= right[size] < share * total
     sys.exit(1 if failed else 0)
 
 
-def drawn_pairs(number: int, seed: int) -> Iterator[Names]:
-    """Yield random pairs of faults."""
-    names = list(CATALOGUE)
-    found: dict[Names, None] = {}
-    for k in count():
-        if len(found) == number:
-            return
-        draw = Draw(f"pairs/{seed}/{k}")
-        first, second = sorted(draw.choice(part, len(names)) for part in ("first", "second"))
-        pair = (names[first], names[second])
-        if first != second and pair not in found and is_visible(pair):
-            found[pair] = None
-            yield pair
+def visible_pair(number: int, seed: int) -> Names | None:
+    """Return a random pair of faults, or None if no case tells it from one of the two."""
+    names, draw = list(CATALOGUE), Draw(f"pairs/{seed}/{number}")
+    first, second = sorted(draw.choice(part, len(names)) for part in ("first", "second"))
+    pair = (names[first], names[second])
+    return pair if first != second and is_visible(pair) else None
 
 
 def is_visible(pair: Names) -> bool:
@@ -133,12 +127,26 @@ def predictions() -> Predictions:
 
 def observed(names: Names) -> list[Observation]:
     """Return what the golden suite observes of the reference with these faults."""
-    backend, found = planted_backend(names), []
-    for case, dtype in runs():
-        reply = tried(backend, case, dtype)
-        status = judge(case, reply, backend.capabilities(), dtype=dtype, device="cpu").status
-        found.append(Observation(case, dtype, reply.outputs, status in FAILING))
-    return found
+    backend = planted_backend(names)
+    return [
+        watched(backend, case, dtype)
+        if not names or any(CATALOGUE[name].shows_in(all_traits()[case.id]) for name in names)
+        else reference()[case.id, dtype]
+        for case, dtype in runs()
+    ]
+
+
+@cache
+def reference() -> dict[tuple[str, str], Observation]:
+    """Return what the golden suite observes of the reference, by case and dtype."""
+    return {(case.id, dtype): watched(planted_backend(()), case, dtype) for case, dtype in runs()}
+
+
+def watched(backend: FaultyBackend, case: Case, dtype: str) -> Observation:
+    """Return what is observed of an implementation in a case."""
+    reply = tried(backend, case, dtype)
+    status = judge(case, reply, backend.capabilities(), dtype=dtype, device="cpu").status
+    return Observation(case, dtype, reply.outputs, status in FAILING)
 
 
 def outcome(names: Names) -> tuple[bool, str]:

@@ -1,15 +1,17 @@
 """Which faults of the catalogue, planted together, do what an implementation does.
 
 Few observations tell faults apart: the cheapest ones with each trait, failing and passing. On these every single fault
-is tried; where none explains everything, pairs are, and to the best of them further faults are added as long as that
-explains more. What remains is weighed on all observations.
+is tried. Where none explains everything, pairs are: the best single faults with every other one, for where one of a
+pair shows alone it explains what is seen; or, if that leads nowhere, all pairs that show in the same observations. To
+the best of them further faults are added as long as that explains more. What remains is weighed on all observations.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING
+from functools import partial
+from itertools import combinations, islice, takewhile
+from typing import TYPE_CHECKING, Any
 
 from gruspec.diagnosis.observations import SLACK, Predictions
 from gruspec.faults import CATALOGUE
@@ -26,17 +28,17 @@ if TYPE_CHECKING:
 _FOR_EACH_TRAIT = 2
 """Observations, failing and passing ones each, that are screened for each trait."""
 
-_GLANCE = 20
-"""Failing observations of which a fault must explain one to be screened."""
+_GLANCE = 12
+"""Failing observations of which a fault must explain one to be taken for one of several."""
 
 _PROBES = 3
-"""Failing observations on which pairs are tried before they are screened."""
+"""Failing observations on which several faults together are tried before they are screened."""
 
-_BEAM = 24
+_BEAM = 5
 """Single faults to which every other is added."""
 
-_SCREENED_PAIRS = 60
-"""Pairs that are screened."""
+_SCREENED = 40
+"""Sets of faults that are screened at a time."""
 
 MOST_FAULTS = 6
 """Largest number of faults that are planted together."""
@@ -124,9 +126,10 @@ def diagnose(
     if not failing:
         return Diagnosis(len(observations), 0)
     search = _Search(observations, predictions or Predictions(), progress)
-    best, *others = search.ranked()
-    if not best.explained:
+    ranked = search.ranked()
+    if not ranked or not ranked[0].explained:
         return Diagnosis(len(observations), len(failing))
+    best, *others = ranked
     equal = [other for other in others if _order(other)[:2] == _order(best)[:2]][:ALTERNATIVES]
     rest = [other for other in others if other not in equal and other.explained][:ALTERNATIVES]
     best, *same = sorted((search.weighed(each.faults) for each in [best, *equal]), key=_order)
@@ -137,8 +140,16 @@ def _order(explanation: Explanation) -> tuple[float, int, float]:
     return -explanation.share, len(explanation.faults), explanation.residual
 
 
+def _consistency(explanation: Explanation) -> tuple[int, int]:
+    """Order explanations of a part: one of several faults contradicts nothing that passes."""
+    return explanation.contradicted, -explanation.explained
+
+
 class _Search:
-    """The search for faults that explain observations."""
+    """The search for faults that explain observations.
+
+    Sets of failing observations are numbers, one bit for each observation, the cheapest first.
+    """
 
     def __init__(
         self, observations: Sequence[Observation], predictions: Predictions, progress: Progress | None
@@ -149,43 +160,90 @@ class _Search:
         self._predictions = predictions
         self._residuals: dict[tuple[Faults, int], float] = {}
         self._progress = progress
-        self._catalogue = tuple(CATALOGUE.values())
+        self._shows = {
+            fault: sum(1 << i for i, seen in enumerate(self._failing) if fault.shows_in(seen.traits))
+            for fault in CATALOGUE.values()
+        }
 
     def ranked(self) -> list[Explanation]:
         """Return candidates, the best first, as weighed on the screened observations."""
-        found: dict[Faults, Explanation] = {}
-        plausible = [(fault,) for fault in self._catalogue if self._is_plausible(fault)]
-        singles = self._screened("single faults", plausible or [(fault,) for fault in self._catalogue])
-        found |= singles
-        if not any(explanation.is_whole for explanation in found.values()):
-            found |= self._screened("pairs", self._pairs(singles))
-            best = min(found.values(), key=_order)
-            while not best.is_whole and len(best.faults) < MOST_FAULTS:
-                found |= self._screened("further faults", list(self._additions(best)))
-                better = min(found.values(), key=_order)
-                if _order(better) >= _order(best):
-                    break
-                best = better
+        everything = (1 << len(self._failing)) - 1
+        found = self._screened(self._promising(((fault,) for fault in self._counted("single faults")), everything))
+        best = min(found.values(), key=_order, default=None)
+        if best is None or not best.is_whole:
+            found |= self._screened([(fault,) for fault in self._counted("parts") if self._is_plausible(fault)])
+            candidates: list[Faults] = []
+            for (fault,) in self._counted(
+                "pairs", sorted(found, key=lambda faults: _consistency(found[faults]))[:_BEAM]
+            ):
+                pairs = ((fault, other) for other in self._shows)
+                candidates += self._promising(pairs, self._unexplained((fault,)))
+            found |= self._screened(candidates or self._promising(self._alike(), everything))
+            best = min(found.values(), key=_order, default=None)
+        while best is not None and not best.is_whole and len(best.faults) < MOST_FAULTS:
+            larger = [(*best.faults, other) for other in self._counted("further faults") if other not in best.faults]
+            candidates = self._promising(larger, self._unexplained(best.faults))
+            found |= self._screened(candidates)
+            better = min(found.values(), key=_order)
+            if better is best:
+                break
+            best = better
         return sorted(found.values(), key=_order)
 
-    def _is_plausible(self, fault: Fault) -> bool:
-        """Return whether a fault by itself explains one of some failing observations."""
-        showing = [observation for observation in self._failing if fault.shows_in(observation.traits)]
-        return any(
-            self._explains((fault,), observation) for observation in showing[:: -(-len(showing) // _GLANCE) or 1]
-        )
+    def _screened(self, candidates: Iterable[Faults]) -> dict[Faults, Explanation]:
+        return {faults: self._weighed(faults, self._screen) for faults in candidates}
 
     def weighed(self, faults: Faults) -> Explanation:
         """Return an explanation weighed on all observations."""
         return self._weighed(faults, self._all)
 
-    def _screened(self, what: str, candidates: Sequence[Faults]) -> dict[Faults, Explanation]:
-        found = {}
-        for done, faults in enumerate(candidates, start=1):
-            found[faults] = self._weighed(faults, self._screen)
+    def _counted(self, what: str, items: Iterable[Any] | None = None) -> Iterator[Any]:
+        """Yield items, by default all faults, and show how many are done."""
+        listed = list(self._shows if items is None else items)
+        for done, item in enumerate(listed, start=1):
+            yield item
             if self._progress is not None:
-                self._progress(what, done, len(candidates))
-        return found
+                self._progress(what, done, len(listed))
+
+    def _is_plausible(self, fault: Fault) -> bool:
+        """Return whether a fault by itself explains one of some failing observations."""
+        showing = list(self._of(self._shows[fault]))
+        some = showing[:: -(-len(showing) // _GLANCE) or 1]
+        return any(self._explains((fault,), observation) for observation in some)
+
+    def _alike(self) -> Iterator[Faults]:
+        """Yield the pairs of which neither shows anywhere by itself: they show in the same observations."""
+        groups: dict[int, list[Fault]] = {}
+        for fault, showing in self._shows.items():
+            if showing:
+                groups.setdefault(showing, []).append(fault)
+        for group in self._counted("pairs that show alike", groups.values()):
+            yield from combinations(group, 2)
+
+    def _promising(self, candidates: Iterable[Faults], left: int) -> list[Faults]:
+        """Return those that explain most of a few cheap observations among ``left`` in which all of them show.
+
+        The first that a candidate does not explain is enough to leave it.
+        """
+        promising: dict[Faults, int] = {}
+        for candidate in candidates:
+            faults = _ordered(candidate)
+            if faults in promising or len(set(faults)) < len(faults):
+                continue
+            among = left
+            for fault in faults:
+                among &= self._shows[fault]
+            tried = islice(self._of(among or left & self._shows[candidate[-1]]), _PROBES)
+            count = sum(1 for _ in takewhile(partial(self._explains, faults), tried))
+            if count:
+                promising[faults] = count
+        return sorted(promising, key=lambda faults: -promising[faults])[:_SCREENED]
+
+    def _unexplained(self, faults: Faults) -> int:
+        return sum(1 << i for i, seen in enumerate(self._failing) if not self._explains(faults, seen))
+
+    def _of(self, chosen: int) -> Iterator[Observation]:
+        return (observation for i, observation in enumerate(self._failing) if chosen >> i & 1)
 
     def _weighed(self, faults: Faults, observations: Sequence[Observation]) -> Explanation:
         residuals = [(observation, self._residual(faults, observation)) for observation in observations]
@@ -206,46 +264,13 @@ class _Search:
             self._residuals[key] = self._predictions.residual(faults, observation)
         return self._residuals[key]
 
-    def _pairs(self, singles: dict[Faults, Explanation]) -> list[Faults]:
-        """Return promising pairs.
 
-        Where some cases show only one fault of a pair, that one stands high among the single faults, and is paired with
-        all others. Where none does, all pairs are tried on the cheapest failing observation.
-        """
-        beam = [explanation.faults for explanation in sorted(singles.values(), key=_order) if explanation.explained]
-        promising: dict[Faults, int] = {}
-        for (fault,) in beam[:_BEAM]:
-            left = [observation for observation in self._failing if not self._explains((fault,), observation)]
-            self._probe(((fault, other) for other in self._catalogue if other is not fault), left, promising)
-        if not any(count >= _PROBES for count in promising.values()):
-            self._probe(combinations(self._catalogue, 2), self._failing, promising)
-        best = sorted(promising, key=lambda faults: -promising[faults])
-        return best[:_SCREENED_PAIRS]
-
-    def _probe(self, pairs: Iterable[Faults], left: Sequence[Observation], promising: dict[Faults, int]) -> None:
-        """Count how many of a few cheap observations each pair explains; the first that it does not is enough."""
-        for pair in pairs:
-            faults = _ordered(pair)
-            if faults in promising:
-                continue
-            showing = [o for o in left if all(fault.shows_in(o.traits) for fault in faults)][:_PROBES]
-            count = 0
-            for observation in showing:
-                if not self._explains(faults, observation):
-                    break
-                count += 1
-            if count:
-                promising[faults] = count
-
-    def _additions(self, best: Explanation) -> Iterator[Faults]:
-        for fault in self._catalogue:
-            if fault not in best.faults:
-                yield _ordered((*best.faults, fault))
+_PLACES = {fault: place for place, fault in enumerate(CATALOGUE.values())}
 
 
 def _ordered(faults: Faults) -> Faults:
-    places = list(CATALOGUE)
-    return tuple(sorted(faults, key=lambda fault: places.index(fault.id)))
+    """Return faults in the order of the catalogue, in which they are planted."""
+    return tuple(sorted(faults, key=_PLACES.__getitem__))
 
 
 def _screen(observations: Sequence[Observation]) -> Iterator[Observation]:
