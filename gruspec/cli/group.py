@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "check": ("gruspec.cli.check", "Run the golden suite on implementations."),
-    "diagnose": ("gruspec.cli.diagnose", "Name what an implementation does differently."),
+    "diagnose": ("gruspec.cli.diagnose", "Name what an implementation does differently, or where weights come from."),
     "faults": ("gruspec.cli.faults", "Show which wrong GRUs the golden suite catches."),
     "generate": ("gruspec.cli.generate", "Write the golden data with proven values, or check it."),
     "list": ("gruspec.cli.listing", "List implementations and what they can do."),
@@ -115,6 +115,9 @@ Examples:
   gruspec list                          what can be judged here
   gruspec check torch                   run the golden suite on one implementation
   gruspec check mypkg.adapter:backend   the same for code that is not registered
+  gruspec diagnose mypkg.adapter:backend
+                                        what it does differently
+  gruspec sweep torch --minutes 10      fresh random cases, and a script for what fails
   gruspec parity torch jax              whether two implementations may be exchanged
 """
 
