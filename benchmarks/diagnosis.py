@@ -25,13 +25,15 @@ from gruspec.cases import Case, Suite
 from gruspec.conformance import judge
 from gruspec.diagnosis.explanation import Diagnosis, diagnose
 from gruspec.diagnosis.observations import FAILING, Observation, Predictions, distance
-from gruspec.diagnosis.trial import tried
 from gruspec.faults import CATALOGUE, FaultyBackend, traits
 from gruspec.generate.draws import Draw
 
 if TYPE_CHECKING:
+    from gruspec.faults import Fault
+
     Names = tuple[str, ...]
 
+EVERYTHING = FaultyBackend().capabilities()
 SINGLES = 0.95
 PAIRS = 0.80
 """Shares that must be named."""
@@ -51,12 +53,12 @@ def main(*, pairs: int, seed: int, jobs: int, no_singles: bool) -> None:
         visible = pool.map(visible_pair, range(2 * pairs), [seed] * 2 * pairs)
         drawn = list(dict.fromkeys(pair for pair in track(visible, "drawing", 2 * pairs, console=progress) if pair))
         planted = [(), *singles, *drawn[:pairs]]
-        outcomes = list(track(pool.map(outcome, planted), "diagnosing", len(planted), console=progress))
-    right: Counter[int] = Counter()
-    for names, (is_right, said) in zip(planted, outcomes, strict=True):
-        right[len(names)] += is_right
-        if not is_right:
-            console.print(f"{' + '.join(names) or 'no fault'}: {said}", soft_wrap=True)
+        right: Counter[int] = Counter()
+        found = track(pool.map(outcome, planted), "diagnosing", len(planted), console=progress)
+        for names, (is_right, said) in zip(planted, found, strict=True):
+            right[len(names)] += is_right
+            if not is_right:
+                console.print(f"{' + '.join(names) or 'no fault'}: {said}", soft_wrap=True)
     console.print(f"no fault: {'found to have none' if right[0] else 'accused'}")
     failed = not right[0]
     for size, what, total, share in (
@@ -84,20 +86,12 @@ def is_visible(pair: Names) -> bool:
 
 def differ(case: Case, dtype: str, one: Names, other: Names) -> bool:
     """Return whether two sets of faults differ in a case by more than the bounds of both."""
-    showing = [
-        tuple(name for name in names if CATALOGUE[name].shows_in(all_traits()[case.id])) for names in (one, other)
-    ]
+    showing = [showing_of(names, case) for names in (one, other)]
     if showing[0] == showing[1]:
         return False
-    left, right = (tried(planted_backend(names), case, dtype) for names in showing)
+    left, right = (predictions().reply(faults, case, dtype) for faults in showing)
     kinds = [[step.how for step in reply.steps] for reply in (left, right)]
     return kinds[0] != kinds[1] or distance(case, dtype, left.outputs, right.outputs) > 2
-
-
-@cache
-def planted_backend(names: Names) -> FaultyBackend:
-    """Return the reference with these faults."""
-    return FaultyBackend(*(CATALOGUE[name] for name in names))
 
 
 @cache
@@ -127,25 +121,21 @@ def predictions() -> Predictions:
 
 def observed(names: Names) -> list[Observation]:
     """Return what the golden suite observes of the reference with these faults."""
-    backend = planted_backend(names)
-    return [
-        watched(backend, case, dtype)
-        if not names or any(CATALOGUE[name].shows_in(all_traits()[case.id]) for name in names)
-        else reference()[case.id, dtype]
-        for case, dtype in runs()
-    ]
+    return [observation(showing_of(names, case), number) for number, (case, _) in enumerate(runs())]
+
+
+def showing_of(names: Names, case: Case) -> tuple[Fault, ...]:
+    """Return those of some faults that show in a case."""
+    faults = (CATALOGUE[name] for name in names)
+    return tuple(fault for fault in faults if fault.shows_in(all_traits()[case.id]))
 
 
 @cache
-def reference() -> dict[tuple[str, str], Observation]:
-    """Return what the golden suite observes of the reference, by case and dtype."""
-    return {(case.id, dtype): watched(planted_backend(()), case, dtype) for case, dtype in runs()}
-
-
-def watched(backend: FaultyBackend, case: Case, dtype: str) -> Observation:
-    """Return what is observed of an implementation in a case."""
-    reply = tried(backend, case, dtype)
-    status = judge(case, reply, backend.capabilities(), dtype=dtype, device="cpu").status
+def observation(faults: tuple[Fault, ...], number: int) -> Observation:
+    """Return what is observed of the reference with these faults in one of the runs."""
+    case, dtype = runs()[number]
+    reply = predictions().reply(faults, case, dtype)
+    status = judge(case, reply, EVERYTHING, dtype=dtype, device="cpu").status
     return Observation(case, dtype, reply.outputs, status in FAILING)
 
 

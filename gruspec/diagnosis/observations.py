@@ -100,14 +100,15 @@ class Predictions:
         showing = tuple(fault for fault in faults if fault.shows_in(observation.traits))
         if not showing:
             return float("inf") if observation.failing else 0.0
-        reply = self._reply(showing, case, dtype)
+        reply = self.reply(showing, case, dtype)
         apart = distance(case, dtype, observation.outputs, reply.outputs)
         if apart > SLACK:
             return apart
         failing = judge(case, reply, _EVERYTHING, dtype=dtype, device="cpu").status in FAILING
         return apart if failing == observation.failing else float("inf")
 
-    def _reply(self, faults: tuple[Fault, ...], case: Case, dtype: str) -> Reply:
+    def reply(self, faults: tuple[Fault, ...], case: Case, dtype: str) -> Reply:
+        """Return what the reference does in a case with these faults in it."""
         names = tuple(fault.id for fault in faults)
         key = (names, case.id, dtype)
         if key not in self._replies:
