@@ -43,9 +43,9 @@ def parity(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, with every framework. Arguments go to pytest."""
+    """Run the tests, with every framework, in two processes. Arguments go to pytest; ``-n 0`` is one process."""
     install(session, "-e", ".[all]", *group("test"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from outside_gru import OutsideBackend
 from outside_inventions import INVENTED
 from outside_reports import REPLAYED
+from outside_survivors import SURVIVED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outside_planting import OutsideFault
 
-FAULTS: Mapping[str, OutsideFault] = {**REPLAYED, **INVENTED}
-"""By name: those that replay reports of real bugs, then inventions."""
+FAULTS: Mapping[str, OutsideFault] = {**REPLAYED, **INVENTED, **SURVIVED}
+"""By name."""
 
 unfaulted = OutsideBackend
 """The implementation in which they are planted."""

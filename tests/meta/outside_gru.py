@@ -11,7 +11,7 @@ import numpy as np
 from outside_forward import Call, ForwardGRU
 
 from gruspec.backend import Capabilities, Differentiated
-from gruspec.spec import check_cotangents
+from gruspec.spec import check_cotangents, check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,6 +163,7 @@ class OutsideBackend:
         return {"numpy": np.__version__}
 
     def prepare(self, spec: GRUSpec, weights: Weights, *, dtype: str, device: str) -> GRU:
-        """Bind a layer."""
+        """Bind a layer whose weights fit."""
         self.capabilities().require(spec, dtype=dtype, device=device)
+        check_weights(spec, {name: array.shape for name, array in weights.items()})
         return self.layer(spec, weights, dtype)

@@ -31,10 +31,13 @@ class OutsideFault:
         The layer with the fault in it; its docstring is ``does``.
     reports
         Those whose mechanism it replays; none of an invention.
+    says
+        What the reports say, in short words of our own; nothing for an invention.
     """
 
     layer: type[GRU]
     reports: tuple[Report, ...] = ()
+    says: str = ""
 
     @property
     def does(self) -> str:
@@ -49,11 +52,11 @@ class OutsideFault:
 class Planting(dict[str, OutsideFault]):
     """Faults by the name of their class, in the order in which they are planted by decorators."""
 
-    def replays(self, *reports: tuple[str, str]) -> Callable[[type[GRU]], type[GRU]]:
-        """Plant a class that replays reports, each a reference and a title."""
+    def replays(self, *reports: tuple[str, str], says: str) -> Callable[[type[GRU]], type[GRU]]:
+        """Plant a class that replays reports, each a reference and a title, which say the same."""
 
         def plant(layer: type[GRU]) -> type[GRU]:
-            self[layer.__name__] = OutsideFault(layer, tuple(Report(*report) for report in reports))
+            self[layer.__name__] = OutsideFault(layer, tuple(Report(*report) for report in reports), says)
             return layer
 
         return plant

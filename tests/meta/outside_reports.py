@@ -31,7 +31,8 @@ RESET_FAILURE = (
 
 
 @REPLAYED.replays(
-    ("tracel-ai/burn#2701", "GRU implementation does not use hidden state in iteration, differs from PyTorch")
+    ("tracel-ai/burn#2701", "GRU implementation does not use hidden state in iteration, differs from PyTorch"),
+    says="no step sees the hidden state of the step before, so that all outputs but the first are wrong",
 )
 class EveryStepFromTheStart(GRU):
     """computes every step from the initial state, so that no step sees what the step before it left"""
@@ -41,7 +42,10 @@ class EveryStepFromTheStart(GRU):
         return super().step(trace, rows, inputs, trace.start, masks)
 
 
-@REPLAYED.replays(("pytorch/pytorch#78945", "[Vulkan] Fix bug in GRU op"))
+@REPLAYED.replays(
+    ("pytorch/pytorch#78945", "[Vulkan] Fix bug in GRU op"),
+    says="weights and biases are split by the input size where the hidden size is meant",
+)
 class GatesSplitByInputSize(GRU):
     """looks for the blocks of gates at multiples of the input size instead of the number of units"""
 
@@ -51,7 +55,10 @@ class GatesSplitByInputSize(GRU):
         return kernel.take(columns, axis=1, mode="clip").swapaxes(0, 1)
 
 
-@REPLAYED.replays(("microsoft/DirectML#99", "GRU Operator - Null pointer while determining the output tensor shape"))
+@REPLAYED.replays(
+    ("microsoft/DirectML#99", "GRU Operator - Null pointer while determining the output tensor shape"),
+    says="the shape of the output is read off the optional hidden state, which need not be there",
+)
 class SizesFromTheInitialState(GRU):
     """takes its sizes from the initial state, and fails where there is neither a given nor a recorded one"""
 
@@ -64,6 +71,7 @@ class SizesFromTheInitialState(GRU):
 @REPLAYED.replays(
     ("keras-team/tf-keras#252", "RNN backward layers illegally apply zero_output_for_mask"),
     ("keras-team/keras#17596", "RNN backward layers illegally apply zero_output_for_mask"),
+    says="without return_sequences, zeros for masked outputs come backwards and not forwards",
 )
 class ZeroLastOutputBackwardsOnly(GRU):
     """zeroes a masked last output under zero_output_for_mask only when it goes backwards; forwards it is the state"""
@@ -74,7 +82,8 @@ class ZeroLastOutputBackwardsOnly(GRU):
 
 
 @REPLAYED.replays(
-    ("microsoft/onnxruntime#1193", "CPU GRU and LSTM Ops: Address corner case where output is uninitialized")
+    ("microsoft/onnxruntime#1193", "CPU GRU and LSTM Ops: Address corner case where output is uninitialized"),
+    says="outputs after the longest sequence of a batch are never written",
 )
 class OutputsPastTheLongestRow(GRU):
     """leaves outputs after the last timestep that is valid in any row as the memory is"""
@@ -86,7 +95,10 @@ class OutputsPastTheLongestRow(GRU):
         return super().outputs(trace)
 
 
-@REPLAYED.replays(("zhiyongc/GRU-D#5", "Hidden states sequence order"))
+@REPLAYED.replays(
+    ("zhiyongc/GRU-D#5", "Hidden states sequence order"),
+    says="every hidden state is put to the left of those before it, which reverses time",
+)
 class OutputsPrepended(GRU):
     """puts each output in front of those before it, so that a sequence comes back in the reverse order"""
 
@@ -96,7 +108,10 @@ class OutputsPrepended(GRU):
         return super().outputs(replace(trace, shown=trace.shown[::-1]))
 
 
-@REPLAYED.replays(("apache/mxnet#7382", "GRU not working with layout 'NTC'"))
+@REPLAYED.replays(
+    ("apache/mxnet#7382", "GRU not working with layout 'NTC'"),
+    says="with the batch in front, an initial state of the documented shape is refused",
+)
 class StateOfTheOtherLayout(GRU):
     """wants an initial state with as many rows as there are timesteps, unless inputs are time-major"""
 
@@ -108,7 +123,10 @@ class StateOfTheOtherLayout(GRU):
         return sizes
 
 
-@REPLAYED.replays(("mquad/hgru4rec#11", "Doubt on reset session_level init Hs[0]"))
+@REPLAYED.replays(
+    ("mquad/hgru4rec#11", "Doubt on reset session_level init Hs[0]"),
+    says="the candidate is computed from the reset state, the final update with the old one",
+)
 class UpdateOfTheStateBeforeTheReset(GRU):
     """mixes in the first update after a reset the state from before it; gates and candidate see the new one"""
 
@@ -137,6 +155,7 @@ class UpdateOfTheStateBeforeTheReset(GRU):
         "tensorflow/tensorflow#25985",
         RESET_FAILURE,
     ),
+    says="a stateful layer that was called with an initial state cannot be reset",
 )
 class ResetAfterAnExplicitState(GRU):
     """cannot be reset once it has been called with an initial state"""
@@ -159,6 +178,7 @@ class ResetAfterAnExplicitState(GRU):
         "Dropout in GRU/LSTM in Tensorflow 2.0 doesn't reset dropout masks on call",
     ),
     ("tensorflow/tensorflow#32543", "RNN layer does not reset dropout masks of RNNCell"),
+    says="dropout masks that are kept in the cell are used again in the next call",
 )
 class MasksOfTheFirstCall(GRU):
     """goes on with the dropout masks of its first call in training"""
@@ -173,7 +193,10 @@ class MasksOfTheFirstCall(GRU):
         return self.kept
 
 
-@REPLAYED.replays(("keras-team/keras#8407", "Error when using dropout and initial_state in gru layer"))
+@REPLAYED.replays(
+    ("keras-team/keras#8407", "Error when using dropout and initial_state in gru layer"),
+    says="a layer with dropout fails if it is given an initial state; either alone works",
+)
 class NoDropoutWithAState(GRU):
     """fails where dropout of the inputs acts in a call that is given an initial state"""
 
@@ -183,7 +206,10 @@ class NoDropoutWithAState(GRU):
         return super().dropout(call, sizes)
 
 
-@REPLAYED.replays(("keras-team/keras#20663", "Change recurrent dropout implementation for LSTM."))
+@REPLAYED.replays(
+    ("keras-team/keras#20663", "Change recurrent dropout implementation for LSTM."),
+    says="dropout without recurrent dropout broke, as one mask for each gate came where one was meant",
+)
 class ThreeMasksWhereOneIsMeant(GRU):
     """fails gate by gate where dropout of the inputs acts and none of the state: it takes three masks for one"""
 
@@ -194,7 +220,10 @@ class ThreeMasksWhereOneIsMeant(GRU):
         return super().dropout(call, sizes)
 
 
-@REPLAYED.replays(("apache/tvm#3410", "[Relay][Frontend] Fix tensorflow frontend lstm forget bias adding order"))
+@REPLAYED.replays(
+    ("apache/tvm#3410", "[Relay][Frontend] Fix tensorflow frontend lstm forget bias adding order"),
+    says="the forget bias is added after the sigmoid; tests with a bias of 0 did not see it",
+)
 class BiasAfterTheActivation(GRU):
     """adds the bias of the update gate to the gate instead of to its argument (the forget gate of an LSTM)"""
 
@@ -207,7 +236,10 @@ class BiasAfterTheActivation(GRU):
         return values
 
 
-@REPLAYED.replays(("apache/mxnet#13264", "RNN operator crashes when gradient is requested when is_train=False"))
+@REPLAYED.replays(
+    ("apache/mxnet#13264", "RNN operator crashes when gradient is requested when is_train=False"),
+    says="gradients of a call outside training crash, as their memory is reserved in training only",
+)
 class NoGradientsInInference(GRU):
     """has gradients in training only"""
 
@@ -217,7 +249,10 @@ class NoGradientsInInference(GRU):
         return super().vjp(inputs, training=training, **arguments)
 
 
-@REPLAYED.replays(("microsoft/onnxruntime#16862", "GRU kernel gate activation functions not updating the zrh buffer"))
+@REPLAYED.replays(
+    ("microsoft/onnxruntime#16862", "GRU kernel gate activation functions not updating the zrh buffer"),
+    says="the activated reset gate is not stored where the gradient wants it",
+)
 class ResetGateNotActivatedOnTheWayBack(GRU):
     """keeps the argument of the reset gate for the way back, where its value is wanted"""
 
@@ -230,7 +265,8 @@ class ResetGateNotActivatedOnTheWayBack(GRU):
     (
         "keras-team/keras#23462",
         "Torch backend: stateful GRU using cuDNN fails during backward due to an in-place state update",
-    )
+    ),
+    says="the recorded state is overwritten in place before the way back needs it",
 )
 class StateOverwrittenBeforeTheWayBack(GRU):
     """finds on the way back, if it is stateful, the final state in the place of the initial one"""
@@ -243,7 +279,10 @@ class StateOverwrittenBeforeTheWayBack(GRU):
         return replace(step, previous=state, states=state * step.masks[1])
 
 
-@REPLAYED.replays(("lmnt-com/haste#43", "`RNN`s with `zoneout > 0.0` have wrong gradients"))
+@REPLAYED.replays(
+    ("lmnt-com/haste#43", "`RNN`s with `zoneout > 0.0` have wrong gradients"),
+    says="gradients of all steps use the zoneout mask of the first one",
+)
 class MaskOfTheFirstStepOnTheWayBack(GRU):
     """passes every step of a row by on the way back if the first one is masked (zoneout masks)"""
 
@@ -256,7 +295,8 @@ class MaskOfTheFirstStepOnTheWayBack(GRU):
 
 
 @REPLAYED.replays(
-    ("ooples/AiDotNet#722", "feat(gpu): GPU training infrastructure for LSTM/GRU, GNN, and activations (#701)")
+    ("ooples/AiDotNet#722", "feat(gpu): GPU training infrastructure for LSTM/GRU, GNN, and activations (#701)"),
+    says="a review finds that the gradient of the previous state reads the gates of its own unit only",
 )
 class EachUnitBackByItself(GRU):
     """sends back to a unit of the state, of all that the gates receive, what its own unit of the gates receives"""
