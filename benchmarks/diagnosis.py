@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from itertools import count
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from rich.progress import track
 
 from gruspec.cases import Case, Suite
 from gruspec.conformance import judge
-from gruspec.diagnosis.explanation import Diagnosis, diagnose
+from gruspec.diagnosis.explanation import diagnose
 from gruspec.diagnosis.observations import FAILING, Observation, Predictions, distance
 from gruspec.faults import CATALOGUE, FaultyBackend, traits
 from gruspec.generate.draws import Draw
@@ -50,25 +51,33 @@ def main(*, pairs: int, seed: int, jobs: int, no_singles: bool) -> None:
     singles: list[Names] = [] if no_singles else [(name,) for name in CATALOGUE]
     progress = Console(stderr=True)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        visible = pool.map(visible_pair, range(2 * pairs), [seed] * 2 * pairs)
-        drawn = list(dict.fromkeys(pair for pair in track(visible, "drawing", 2 * pairs, console=progress) if pair))
-        planted = [(), *singles, *drawn[:pairs]]
-        right: Counter[int] = Counter()
+        planted = [(), *singles, *visible_pairs(pool, pairs, seed)]
+        right, exact = Counter[int](), Counter[int]()
         found = track(pool.map(outcome, planted), "diagnosing", len(planted), console=progress)
-        for names, (is_right, said) in zip(planted, found, strict=True):
-            right[len(names)] += is_right
-            if not is_right:
-                console.print(f"{' + '.join(names) or 'no fault'}: {said}", soft_wrap=True)
+        for names, said, evidence in ((names, *diagnosed) for names, diagnosed in zip(planted, found, strict=True)):
+            right[len(names)] += is_named(names, said)
+            exact[len(names)] += len(said) == len(names)
+            if not is_named(names, said) or len(said) != len(names):
+                console.print(f"{words(names)}: {words(said)}, {evidence}", soft_wrap=True)
     console.print(f"no fault: {'found to have none' if right[0] else 'accused'}")
     failed = not right[0]
-    for size, what, total, share in (
-        (1, "single faults", len(singles), SINGLES),
-        (2, "pairs", len(drawn[:pairs]), PAIRS),
-    ):
+    for size, what, total, share in ((1, "single faults", len(singles), SINGLES), (2, "pairs", pairs, PAIRS)):
         if total:
-            console.print(f"{what}: {right[size]} of {total} named ({right[size] / total:.1%}, at least {share:.0%})")
+            figures = f"{right[size]} of {total} named ({right[size] / total:.1%}, at least {share:.0%})"
+            console.print(f"{what}: {figures}, {exact[size]} times nothing else")
             failed |= right[size] < share * total
     sys.exit(1 if failed else 0)
+
+
+def visible_pairs(pool: ProcessPoolExecutor, number: int, seed: int) -> list[Names]:
+    """Return random pairs of faults that some case tells from each of the two."""
+    found: dict[Names, None] = {}
+    for start in count(0, max(1, number)):
+        drawn = pool.map(visible_pair, range(start, start + number), [seed] * number)
+        found |= dict.fromkeys(pair for pair in drawn if pair is not None)
+        if len(found) >= number:
+            return list(found)[:number]
+    return []
 
 
 def visible_pair(number: int, seed: int) -> Names | None:
@@ -139,26 +148,26 @@ def observation(faults: tuple[Fault, ...], number: int) -> Observation:
     return Observation(case, dtype, reply.outputs, status in FAILING)
 
 
-def outcome(names: Names) -> tuple[bool, str]:
-    """Return whether a diagnosis names these faults, and what it says."""
+def outcome(names: Names) -> tuple[Names, str]:
+    """Return what a diagnosis names, and how much that explains."""
     diagnosis = diagnose(observed(names), predictions=predictions())
-    if diagnosis.best is None:
-        return diagnosis.failing == 0 and not names, "nothing matches" if diagnosis.failing else "nothing fails"
-    said = tuple(fault.id for fault in diagnosis.best.faults)
-    return is_named(names, said), f"{' + '.join(said)} ({evidence(diagnosis)})"
+    best = diagnosis.best
+    if best is None or not diagnosis.is_named:
+        return (), f"{diagnosis.failing} failing"
+    evidence = f"explains {best.explained} of {best.failing}, contradicted by {best.contradicted}"
+    return tuple(fault.id for fault in best.faults), evidence
 
 
 def is_named(names: Names, said: Names) -> bool:
     """Return whether what was said is what was planted, or computes the same in every case."""
-    if len(names) > 1:
-        return set(names) <= set(said)
-    return names == said or (len(said) == 1 and not any(differ(case, dtype, names, said) for case, dtype in runs()))
+    if len(names) == 1 and len(said) == 1:
+        return names == said or not any(differ(case, dtype, names, said) for case, dtype in runs())
+    return set(names) <= set(said) if names else not said
 
 
-def evidence(diagnosis: Diagnosis) -> str:
-    """Return how much the best explanation explains."""
-    best = diagnosis.best
-    return "" if best is None else f"explains {best.explained} of {best.failing}, contradicted by {best.contradicted}"
+def words(names: Names) -> str:
+    """Return names in one line."""
+    return " + ".join(names) or "nothing"
 
 
 if __name__ == "__main__":

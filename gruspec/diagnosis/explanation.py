@@ -43,6 +43,9 @@ _SCREENED = 40
 MOST_FAULTS = 6
 """Largest number of faults that are planted together."""
 
+LEAST_SHARE = 0.5
+"""An explanation of less is no more than the nearest."""
+
 ALTERNATIVES = 3
 """Explanations that are given beside the best."""
 
@@ -107,6 +110,11 @@ class Diagnosis:
     same: tuple[Explanation, ...] = ()
     alternatives: tuple[Explanation, ...] = ()
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the best explanation says enough to be called what the implementation does."""
+        return self.best is not None and self.best.share >= LEAST_SHARE
+
 
 def diagnose(
     observations: Sequence[Observation], *, predictions: Predictions | None = None, progress: Progress | None = None
@@ -131,8 +139,10 @@ def diagnose(
         return Diagnosis(len(observations), len(failing))
     best, *others = ranked
     equal = [other for other in others if _order(other)[:2] == _order(best)[:2]][:ALTERNATIVES]
-    rest = [other for other in others if other not in equal and other.explained][:ALTERNATIVES]
-    best, *same = sorted((search.weighed(each.faults) for each in [best, *equal]), key=_order)
+    rest = [other for other in others if other not in equal and other.explained]
+    best, *equal = sorted((search.weighed(each.faults) for each in [best, *equal]), key=_order)
+    same = [other for other in equal if other.unexplained == best.unexplained]
+    rest = [*(other for other in equal if other not in same), *rest][:ALTERNATIVES]
     return Diagnosis(len(observations), len(failing), best, tuple(same), tuple(rest))
 
 

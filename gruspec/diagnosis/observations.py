@@ -33,7 +33,7 @@ SLACK = 4.0
 """How many bounds apart two implementations of one wrong GRU may be: bounds are those of the right one."""
 
 _LEAST_KAPPA = 8.0
-"""A wrong value has an error even where the right one is exact."""
+"""A wrong value has an error even where the right one is exact: so many roundings of the largest in its array."""
 
 
 _EVERYTHING = FaultyBackend().capabilities()
@@ -131,10 +131,16 @@ def distance(case: Case, dtype: str, one: Outputs, other: Outputs) -> float:
         if left.shape != right.shape or left.dtype != right.dtype:
             return float("inf")
         a, b = left.astype(np.float64), right.astype(np.float64)
-        kappa = max(_LEAST_KAPPA, float(expected.kappa.max(initial=0)))
-        with np.errstate(invalid="ignore", over="ignore"):
+        size = max((float(each.max()) for each in map(_magnitudes, (a, b)) if each.size), default=0.0)
+        bound = max(_LEAST_KAPPA * size, float(expected.kappa.max(initial=0))) * unit
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             same = (a == b) | (np.isnan(a) & np.isnan(b))
-            apart = np.where(same, 0.0, np.abs(a - b) / (kappa * unit * np.maximum(1.0, np.abs(b))))
+            apart = np.where(same, 0.0, np.abs(a - b) / bound)
         apart[np.isnan(apart)] = np.inf
         largest = max(largest, float(apart.max(initial=0)))
     return largest
+
+
+def _magnitudes(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    finite: NDArray[np.float64] = np.abs(array[np.isfinite(array)])
+    return finite

@@ -10,7 +10,7 @@ from gruspec.cases import ResetStates
 from gruspec.generate.draws import Draw
 from gruspec.generate.elementary import SATURATED
 from gruspec.generate.layers import arranged_call, draw_weights, make_case
-from gruspec.spec import GRUSpec
+from gruspec.spec import GRUSpec, weight_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -311,7 +311,10 @@ def _large(name: str, attempt: int, *, reset_after: bool) -> Case:
     draw = Draw(f"{case_id}#{attempt}")
     inputs = draw.distinct("inputs", (batch, timesteps, input_size))
     call = arranged_call(spec, inputs, initial_state=draw.distinct("state", (batch, units), -1))
-    weights = draw_weights(draw, spec, input_size, shrink=1)
+    weights = {
+        weight: draw.full_precision(weight, shape, bits=8, top=-1 - (2 * units).bit_length() // 2)
+        for weight, shape in weight_shapes(spec, input_size).items()
+    }
     return make_case(case_id, "timesteps", ["Large"], spec, weights, [call])
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gruspec.reference import Result
     from gruspec.spec import GRUSpec
 
+    Seen = Callable[[GRUSpec, Result[Any]], list[NDArray[Any]]]
+
 ATTEMPTS = 16
 """How often a case is drawn; every fourth attempt draws smaller weights."""
 
@@ -83,11 +85,22 @@ def _require_decisive(case: Case) -> None:
         raise CertificationError(f"{case.id}: whether a given state is ignored hardly shows")
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def explicit_state_effect(
     spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], calls: Sequence[Operation]
 ) -> float:
     """Return by how much results change if a stateful layer prefers its recorded state to the one it is given."""
+    return _effect(spec, weights, calls, _returned)
+
+
+def explicit_state_effect_on_gradients(
+    spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], calls: Sequence[Operation]
+) -> float:
+    """Return the same for gradients, which may show what no result does."""
+    return _effect(spec, weights, calls, _gradients)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _effect(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], calls: Sequence[Operation], seen: Seen) -> float:
     calls = [call for call in calls if call.raises is None]
     if not (spec.stateful and any(isinstance(call, Call) and call.initial_state is not None for call in calls[1:])):
         return 0.0
@@ -99,18 +112,17 @@ def explicit_state_effect(
             recorded = call.states if isinstance(call, ResetStates) else None
             continue
         if recorded is not None and recorded.any() and call.initial_state is not None:
-            (ignoring,) = run_operations(
-                FLOAT64, spec, weights, [replace(call, initial_state=np.asarray(recorded, np.float64))]
-            )
-            effect = max(effect, _difference(spec, result, ignoring))
+            given = replace(call, initial_state=np.asarray(recorded, np.float64))
+            (ignoring,) = run_operations(FLOAT64, spec, weights, [given])
+            pairs = zip(seen(spec, result), [] if ignoring is None else seen(spec, ignoring), strict=True)
+            effect = max(effect, *(float(np.abs(a - b).max(initial=0)) for a, b in pairs), 0.0)
         recorded = result.state[:, 0]
     return effect
 
 
-def _difference(spec: GRUSpec, one: Result[Any], other: Result[Any] | None) -> float:
-    """Return the largest difference in anything that the layer hands out."""
-    pairs = list(zip(_returned(spec, one), _returned(spec, other), strict=True)) if other else []
-    return max((float(np.abs(a - b).max(initial=0)) for a, b in pairs), default=0.0)
+def _gradients(_: GRUSpec, result: Result[Any]) -> list[NDArray[Any]]:
+    found = result.arranged(np.asarray)
+    return [array for name, array in found.items() if name.startswith(GRADIENTS)]
 
 
 def _returned(spec: GRUSpec, result: Result[Any]) -> list[NDArray[Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gruspec.backend import batch_major_mask, lengths_from_mask
 from gruspec.cases import Call, Flag, ResetStates
-from gruspec.generate.finish import VISIBLE, explicit_state_effect
+from gruspec.generate.finish import VISIBLE, explicit_state_effect, explicit_state_effect_on_gradients
 from gruspec.spec import acting_dropout
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gruspec.cases import Operation
     from gruspec.spec import GRUSpec
 
+_EXPLICIT_STATE_EFFECTS = (explicit_state_effect, explicit_state_effect_on_gradients)
 _UNROLLING = "unrolling changes the answer"
 
 FLAGS = {
@@ -87,7 +88,7 @@ def observed_flags(spec: GRUSpec, weights: Mapping[str, NDArray[np.float64]], ca
         (any(acting), "Dropout"),
         (any(call.dropout_masks and not kinds for call, kinds in zip(made, acting, strict=True)), "DropoutInactive"),
         (any(call.cotangents for call in made), "StatefulGradient" if spec.stateful else "Gradient"),
-        (explicit_state_effect(spec, weights, calls) > VISIBLE, "ExplicitState"),
+        (max(effect(spec, weights, calls) for effect in _EXPLICIT_STATE_EFFECTS) > VISIBLE, "ExplicitState"),
     )
     return [*dict.fromkeys(found), *(flag for holds, flag in conditions if holds)]
 

@@ -45,13 +45,16 @@ def print_diagnosis(name: str, diagnosis: Diagnosis, out: Console) -> None:
         paragraph(out, f"{name} does what the specification says in all {diagnosis.observations} cases x dtypes")
         return
     best = diagnosis.best
-    if best is None:
+    if not diagnosis.is_named:
         paragraph(out, f"{name} fails {diagnosis.failing} of {diagnosis.observations} cases x dtypes", style="bold red")
-        paragraph(out, "nothing in the catalogue of wrong GRUs, alone or in pairs, does what it does", indent=2)
+        nearest = "" if best is None else "; the nearest is a GRU that"
+        paragraph(out, f"nothing in the catalogue of wrong GRUs does what it does{nearest}", indent=2)
+    if best is None:
         return
-    whole = "" if best.is_whole else " in part"
-    paragraph(out, f"{name} does{whole} what a GRU does that", style="bold red")
-    _print_faults(best, out)
+    if diagnosis.is_named:
+        whole = "" if best.is_whole else " in part"
+        paragraph(out, f"{name} does{whole} what a GRU does that", style="bold red")
+    _print_faults(best, out, style="bold" if diagnosis.is_named else "")
     paragraph(out, _evidence(best), indent=2, hanging=2)
     if not best.is_whole:
         paragraph(out, f"not explained: {_left(best)}", indent=2, hanging=2)
@@ -61,21 +64,22 @@ def print_diagnosis(name: str, diagnosis: Diagnosis, out: Console) -> None:
     ):
         for other in others:
             names = " and ".join(fault.id for fault in other.faults)
-            paragraph(out, f"{title}: {names} ({_evidence(other)})", indent=2, hanging=2, style="dim")
+            tried = "" if other.failing == diagnosis.failing else " that were tried"
+            paragraph(out, f"{title}: {names} ({_evidence(other, tried)})", indent=2, hanging=2, style="dim")
     out.print()
 
 
-def _print_faults(explanation: Explanation, out: Console) -> None:
+def _print_faults(explanation: Explanation, out: Console, *, style: str) -> None:
     for fault in explanation.faults:
-        paragraph(out, fault.does, indent=2, hanging=2, style="bold")
+        paragraph(out, fault.does, indent=2, hanging=2, style=style)
         reports = f"; reported before: {', '.join(fault.reports)}" if fault.reports else ""
         paragraph(out, f"{fault.id}, against clause {titled(fault.clause)}{reports}", indent=4, hanging=2, style="dim")
 
 
-def _evidence(explanation: Explanation) -> str:
+def _evidence(explanation: Explanation, tried: str = "") -> str:
     contradicted = f", but would fail {explanation.contradicted} that pass" if explanation.contradicted else ""
     return (
-        f"explains {explanation.explained} of {explanation.failing} failing cases x dtypes within "
+        f"explains {explanation.explained} of {explanation.failing} failing cases x dtypes{tried} within "
         f"{figure(explanation.residual)} bounds{contradicted}"
     )
 
@@ -92,6 +96,7 @@ def document(name: str, diagnosis: Diagnosis) -> dict[str, Any]:
         "implementation": name,
         "observations": diagnosis.observations,
         "failing": diagnosis.failing,
+        "named": diagnosis.is_named,
         "best": None if diagnosis.best is None else _explanation(diagnosis.best),
         "same": [_explanation(other) for other in diagnosis.same],
         "alternatives": [_explanation(other) for other in diagnosis.alternatives],
@@ -105,6 +110,7 @@ def _explanation(explanation: Explanation) -> dict[str, Any]:
             for fault in explanation.faults
         ],
         "explained": explanation.explained,
+        "of": explanation.failing,
         "contradicted": explanation.contradicted,
         "residual_in_bounds": number(explanation.residual),
         "whole": explanation.is_whole,
