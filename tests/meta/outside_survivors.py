@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 SURVIVED = Planting()
 
-SURVIVING = {"float32": {"UnitsPastABlock"}, "float64": set[str]()}
-"""Those that version 1.2.0 does not catch either: its case of 130 units is judged in float64 alone."""
-
 
 def batch(layer: GRU, call: Call) -> int:
     """Return the number of rows of a call."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 from outside_faults import FAULTS, unfaulted
 from outside_page import COMMAND, PAGE, render
-from outside_survivors import SURVIVING
 
 from gruspec.cases import Suite
 from gruspec.diagnosis.trial import judged
@@ -48,8 +47,7 @@ def test_without_a_fault_all_that_is_declared_conforms(dtype: str) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_is_caught(name: str, dtype: str) -> None:
     backend = FAULTS[name].backend()
-    caught = any(judged(backend, case, dtype).status == "fail" for case in cases(dtype))
-    assert caught == (name not in SURVIVING[dtype]), FAULTS[name].does
+    assert any(judged(backend, case, dtype).status == "fail" for case in cases(dtype)), FAULTS[name].does
 
 
 def test_they_are_forty_one_and_many_of_them_happened() -> None:
