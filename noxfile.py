@@ -45,7 +45,7 @@ def parity(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, with every framework, in two processes. Arguments go to pytest; ``-n 0`` is one process."""
     install(session, "-e", ".[all]", *group("test"))
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *session.posargs)
 
 
 @nox.session

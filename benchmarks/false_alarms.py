@@ -25,13 +25,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from half_precision import fitted
-from kappa_table import kappa_rows
-from observations import Observed
 from rich.console import Console
 from rich.table import Table
-from summation_orders import WAYS
 
+from benchmarks.half_precision import fitted
+from benchmarks.kappa_table import kappa_rows
+from benchmarks.observations import Observed
+from benchmarks.summation_orders import WAYS
 from gruspec.backend import Registry
 from gruspec.backend.registry import Registration
 from gruspec.certify import HALF_PRECISIONS, JUDGED_DTYPES, certify
@@ -231,7 +231,7 @@ def chosen(names: Sequence[str]) -> list[Registration]:
             print(f"left out: {error}", file=sys.stderr)
         else:
             found.append(registry.get(name))
-    return found + [Registration(f"numpy:{name}", f"summation_orders:{name}") for name in WAYS]
+    return found + [Registration(f"numpy:{name}", f"benchmarks.summation_orders:{name}") for name in WAYS]
 
 
 def certified(seed: int, dtype: str, number: int) -> Case | None:

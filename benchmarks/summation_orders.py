@@ -4,7 +4,7 @@ The equations are those of the reference; what differs is the arithmetic underne
 whether products and biases of a gate are one sum or added one after the other, the layout of the factors of a matrix
 product, and the form of the update. The contract permits them all [arithmetic-sums, arithmetic-update].
 
-Each is ``summation_orders:<name>`` to the runner.
+Each is ``benchmarks.summation_orders:<name>`` to the runner.
 """
 
 from __future__ import annotations

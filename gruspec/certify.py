@@ -66,7 +66,7 @@ def certify(case: Case, *, dtype: str | None = None) -> Case:
     Parameters
     ----------
     case
-        Its arrays are exact in the dtype, or it is refused.
+        It is judged in the dtypes in which its arrays are exact, of those that bounds are counted for.
     dtype
         What bounds are counted for: ``"float32"``, which judges in float64 too, or ``"float64"``, ``"float16"`` or
         ``"bfloat16"``, which judge in that dtype alone. By default float32 if all arrays are exact in it, else float64.

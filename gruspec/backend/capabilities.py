@@ -148,8 +148,12 @@ class Capabilities:
         training: bool = False,
         gradients: bool = False,
     ) -> list[str]:
-        """Return why a call is outside the claim, one reason an item; empty if it is inside."""
-        batch, timesteps = inputs.shape[:2][::-1] if spec.time_major else inputs.shape[:2]
+        """Return why a call is outside the claim, one reason an item; empty if it is inside.
+
+        No claim leaves out inputs of another rank than 3: a layer must refuse them [invalid-arguments].
+        """
+        axes = ("timesteps", "batch", "features") if spec.time_major else ("batch", "timesteps", "features")
+        sizes = dict(zip(axes, inputs.shape, strict=True)) if inputs.ndim == len(axes) else {}
         kind = mask_kind(None if mask is None else batch_major_mask(mask, time_major=spec.time_major))
         reasons = []
         if MASKS.index(kind) > MASKS.index(self.mask):
@@ -160,12 +164,7 @@ class Capabilities:
             reasons.append("dropout in training")
         if gradients and not self.gradients:
             reasons.append("gradients")
-        reasons += [
-            f"zero {name}"
-            for name, n in (("timesteps", timesteps), ("batch", batch), ("features", inputs.shape[2]))
-            if n == 0 and name not in self.empty
-        ]
-        return reasons
+        return reasons + [f"zero {name}" for name in _EMPTY if sizes.get(name) == 0 and name not in self.empty]
 
     def require(self, spec: GRUSpec, *, dtype: str, device: str) -> None:
         """Refuse a layer outside the claim; adapters call this first in ``prepare``.

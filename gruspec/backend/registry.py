@@ -40,9 +40,8 @@ class Registration:
             factory = cast("Callable[[], object]", getattr(import_module(module), attribute))
             backend = factory()
         except Exception as error:
-            raise PluginError(
-                f"{self.name}: {self.reference} cannot be loaded: {type(error).__name__}: {error}"
-            ) from error
+            what = self.name if self.name == self.reference else f"{self.name}: {self.reference}"
+            raise PluginError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
         if not isinstance(backend, Backend):
             raise PluginError(f"{self.name}: {self.reference} gives {type(backend).__name__}, which is not a Backend")
         try:

@@ -80,17 +80,16 @@ def _explanations(results: Path | None, options: RunOptions, *, as_json: bool) -
 
 
 def _origin(context: click.Context, weights: Path | None, pairs: Path | None, *, as_json: bool) -> int:
+    from gruspec.cli.selection import refuse_ignored
     from gruspec.diagnosis.origin import find_origin
     from gruspec.diagnosis.recorded import read_arrays
     from gruspec.report import json, origins
     from gruspec.report.console import console
 
     if weights is None or pairs is None:
-        raise UsageError(f"{'--pairs' if weights is None else '--weights'}: give both --weights and --pairs")
-    for name in context.params:
-        stated = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if stated and context.params[name] and name not in ("weights", "pairs", "as_json"):
-            raise UsageError(f"--weights {weights}: nothing is run, so that {name} would be ignored; leave it out")
+        given, other = (f"--pairs {pairs}", "--weights") if weights is None else (f"--weights {weights}", "--pairs")
+        raise UsageError(f"{given}: give both --weights and --pairs; add {other} FILE")
+    refuse_ignored(context, ("weights", "pairs", "as_json"), f"--weights {weights}: nothing is run")
     origin = find_origin(read_arrays(weights), read_arrays(pairs))
     if as_json:
         click.echo(json.text({"origin": origins.document(origin)}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import click
@@ -34,12 +35,15 @@ Examples:
     "--subset",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the ids of the smallest subset of cases that catches as much, as JSON.",
+    help="Write the ids of a small subset of cases that catches as much, as small as was found, as JSON.",
 )
 @click.option("--force", is_flag=True, help="Let --subset replace a file.")
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Processes at a time.")
 @as_json
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     *,
     faults: tuple[str, ...],
     families: tuple[str, ...],
@@ -50,15 +54,18 @@ def command(
     jobs: int,
     as_json: bool,
 ) -> None:
-    """Run the golden suite on every wrong GRU of the catalogue.
+    """Show which wrong GRUs the golden suite catches.
 
-    Each fault is planted in the reference, and every case that it can show in is judged: the kill matrix. A fault must
-    be caught in each variant (reset-before, reset-after) and each dtype in which it can be observed.
+    Each fault of the catalogue is planted in the reference, and every case that it can show in is judged: the kill
+    matrix. A fault must be caught in each variant (reset-before, reset-after) and each dtype in which it can be
+    observed.
 
     Exit codes: 0 every fault is caught, 1 one survives, 2 wrong usage, 3 data or environment not as needed.
     """
+    from gruspec.cases.files import write_bytes
+    from gruspec.cli.selection import refuse_ignored
     from gruspec.diagnosis.kills import kill_matrix
-    from gruspec.diagnosis.subset import smallest_subset
+    from gruspec.diagnosis.subset import small_subset
     from gruspec.report import strength
     from gruspec.report.console import console
     from gruspec.report.json import text
@@ -66,19 +73,22 @@ def command(
 
     names = _chosen(faults, families)
     if only_list:
+        refuse_ignored(context, ("faults", "families", "only_list", "as_json"), "--list: nothing is run")
         click.echo(text(strength.catalogue_document(names))) if as_json else strength.print_catalogue(names, console())
         return
     if subset is not None:
-        _refuse_replacing(subset, force=force, partly=bool(faults or families))
+        _refuse_target(subset, force=force, partly=bool(faults or families))
+    elif force:
+        raise UsageError("--force is for --subset FILE; nothing else is written")
     with Steps("faults") as steps:
         rows = list(kill_matrix(names, golden, jobs=jobs, progress=steps.show))
-    cases = smallest_subset(rows)
+    cases = small_subset(rows)
     if as_json:
         click.echo(text(strength.matrix_document(rows, cases)))
     else:
         strength.print_matrix(rows, cases, console())
     if subset is not None:
-        subset.write_text(text({"cases": cases}) + "\n", encoding="utf-8")
+        write_bytes(subset, f"{text({'cases': cases})}\n".encode())
         click.echo(f"wrote {subset}", err=True)
     raise SystemExit(_code(rows))
 
@@ -99,11 +109,20 @@ def _chosen(faults: Sequence[str], families: Sequence[str]) -> list[str]:
     ]
 
 
-def _refuse_replacing(path: Path, *, force: bool, partly: bool) -> None:
+def _refuse_target(path: Path, *, force: bool, partly: bool) -> None:
+    """Refuse, before any work, a file that cannot or must not be written."""
     if partly:
         raise UsageError(f"--subset {path}: a subset for some faults has not the power of the suite; name no faults")
     if path.exists() and not force:
         raise UsageError(f"--subset {path}: exists; it is replaced only with --force")
+    try:
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"--subset {path}: nothing can be written to {path.parent} ({error.strerror}); name a file in a folder "
+            "that is there and can be written to"
+        ) from error
 
 
 def _code(rows: Sequence[Row]) -> int:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from click.core import ParameterSource
+
 from gruspec.backend import Registry
 from gruspec.cases import Suite
 from gruspec.conformance import (
@@ -19,10 +21,12 @@ from gruspec.conformance import (
     file_stem,
     shipped_expectations,
 )
-from gruspec.errors import MissingDependency, PluginError, UsageError
+from gruspec.errors import MissingDependency, PluginError, UsageError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
+
+    import click
 
     from gruspec.backend import Registration
     from gruspec.cases import Case
@@ -118,8 +122,9 @@ def random_suite(options: RunOptions, count: int, seed: int) -> tuple[Header, li
     """
     from gruspec.generate.random_cases import comparable_case
 
-    if options.topics or options.ids or options.quick or options.golden:
-        raise UsageError("--random draws its own cases; leave out --topic, --case and --golden")
+    chosen = {"--topic": options.topics, "--case": options.ids, "--quick": options.quick, "--golden": options.golden}
+    if given := [option for option, value in chosen.items() if value]:
+        raise UsageError(f"--random {count} draws its own cases; leave out {listed(given)}")
     return Header(version="random", seed=seed), [comparable_case(seed, k) for k in range(count)]
 
 
@@ -174,6 +179,31 @@ def _selected(suite: Suite, options: RunOptions) -> Sequence[Case]:
             within = f" in topic {', '.join(options.topics)}" if options.topics else ""
             raise UsageError(f"{name}: no such case{within}{nearest(name, known)}")
     return [case for case in cases if case.id in options.ids]
+
+
+def refuse_ignored(context: click.Context, used: Container[str], why: str) -> None:
+    """Refuse what is stated on the command line and would not be looked at.
+
+    Parameters
+    ----------
+    context
+        Of the command.
+    used
+        Names of the parameters that are looked at.
+    why
+        Beginning of the message: what makes the others meaningless.
+
+    Raises
+    ------
+    UsageError
+        If any other parameter is stated. It is named as it is written there.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        stated = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if stated and context.params[name] and name not in used:
+            written = parameter.opts[0] if parameter.param_type_name == "option" else listed(context.params[name])
+            raise UsageError(f"{why}, so that {written} would be ignored; leave it out")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gruspec.cli.options import RunOptions, as_json, device, expectations, implementations, timeout
-from gruspec.errors import MissingDependency, UsageError, listed
+from gruspec.errors import GruspecError, MissingDependency, UsageError, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
     from gruspec.report.sweep import Found, SweepReport
     from gruspec.report.tally import Tally
     from gruspec.sweep.findings import Finding
@@ -78,7 +81,10 @@ Examples:
     help="Time to shrink one failure in.",
 )
 @as_json
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     *,
     cases: int | None,
     minutes: float | None,
@@ -110,9 +116,11 @@ def command(
     from gruspec.conformance import Header
     from gruspec.report.sweep import SweepReport
     from gruspec.report.tally import Tally
+    from gruspec.sweep.findings import check_writable
     from gruspec.sweep.plan import Shard, SweepPlan
     from gruspec.sweep.run import Sweep
 
+    check_writable(output)
     options = RunOptions(topics=(), ids=(), quick=False, golden=None, **shared)
     subjects, left_out = chosen_implementations(options)
     names = [subject.name for subject in subjects]
@@ -132,7 +140,7 @@ def command(
     found: list[Found] = []
 
     def report() -> SweepReport:
-        resume = _resume(plan, sweep.next, options, minutes)
+        resume = _resume(context, plan, sweep.next)
         return SweepReport(
             tally=tally, found=found, seed=seed, next=sweep.next, uncertified=sweep.uncertified, resume=resume
         )
@@ -159,7 +167,8 @@ def _follow(sweep: Sweep, tally: Tally, found: list[Found], output: Path) -> Non
                     )
                 case Finding():
                     found.append(_found(happening, output))
-                    shown.say(f"{happening.implementation}: wrote {found[-1].path}")
+                    written = f"wrote {found[-1].path}" if found[-1].path else f"no script: {found[-1].problem}"
+                    shown.say(f"{happening.implementation}: {written}")
                 case _:
                     tally.add(happening)
                     shown.add(happening)
@@ -172,7 +181,11 @@ def _found(finding: Finding, output: Path) -> Found:
     from gruspec.sweep.words import case_words, numbers_given
 
     failure = finding.failure
-    path = write_reproducer(finding, output, Registry().get(finding.implementation).load())
+    path, problem = None, ""
+    try:
+        path = str(write_reproducer(finding, output, Registry().get(finding.implementation).load()))
+    except GruspecError as error:
+        problem = str(error)
     return Found(
         implementation=finding.implementation,
         dtype=failure.dtype,
@@ -184,21 +197,34 @@ def _found(finding: Finding, output: Path) -> Found:
         numbers_before=numbers_given(finding.original),
         tried=finding.tried,
         again=finding.again,
-        path=str(path),
+        path=path,
+        problem=problem,
     )
 
 
-def _resume(plan: SweepPlan, start: int, options: RunOptions, minutes: float | None) -> str:
+def _resume(context: click.Context, plan: SweepPlan, start: int) -> str:
     """Return the command that goes on: with what is left of the cases, or with as many again."""
-    left = 0 if plan.cases is None else plan.start + plan.cases - start
-    length = (
-        ("--minutes", f"{minutes:g}") if minutes is not None else ("--cases", str(left if left > 0 else plan.cases))
-    )
-    chosen = ["--seed", str(plan.seed), "--start", str(start), *length]
-    chosen += [] if plan.shard.of == 1 else ["--shard", str(plan.shard)]
-    chosen += [text for dtype in options.dtypes for text in ("--dtype", dtype)]
-    chosen += [] if options.device == "cpu" else ["--device", options.device]
-    return shlex.join(["gruspec", "sweep", *options.implementations, *chosen, *options.data])
+    chosen = ["--seed", str(plan.seed), "--start", str(start)]
+    if plan.cases is not None:
+        left = plan.start + plan.cases - start
+        chosen += ["--cases", str(left if left > 0 else plan.cases)]
+    chosen += _repeated(context, {"seed", "start", "cases"})
+    return shlex.join(["gruspec", "sweep", *context.params["implementations"], *chosen])
+
+
+def _repeated(context: click.Context, apart: Container[str]) -> Iterator[str]:
+    """Yield the options that were given, as they stand on a command line, except those set apart."""
+    for option in context.command.params:
+        name = str(option.name)
+        if not isinstance(option, click.Option) or name in apart:
+            continue
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT:
+            continue
+        value = context.params[name]
+        for each in value if option.multiple else [value]:
+            yield option.opts[0]
+            if not option.is_flag:
+                yield str(each).removesuffix(".0") if isinstance(each, float) else str(each)
 
 
 def _print(report: SweepReport, *, as_json: bool) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
-from multiprocessing import get_context
+from functools import cached_property, partial
+from itertools import product, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from gruspec.cases import Suite
+from gruspec.conformance.pool import unwanted, worker_pool
 from gruspec.diagnosis.trial import judged
 from gruspec.faults import CATALOGUE, FaultyBackend, traits
 
@@ -91,16 +90,24 @@ def kill_matrix(
         Number of processes.
     progress
         Called with a fault, the number of faults done and that of all.
+
+    Raises
+    ------
+    IntegrityError
+        If the suite cannot be read; before any process is started, as an error in its preparation breaks a pool.
     """
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _load, (golden,)) as pool:
-        for done, (name, kills) in enumerate(zip(names, pool.map(_row, names), strict=True), start=1):
+    _load(golden)
+    with worker_pool(jobs, partial(_load, golden)) as pool:
+        rows = [pool.submit(_row, name) for name in names]
+        for done, (name, row) in enumerate(zip(names, rows, strict=True), start=1):
+            kills = row.result()
             if progress is not None:
                 progress(name, done, len(names))
             yield Row(CATALOGUE[name], kills)
 
 
 _suite: list[tuple[Case, frozenset[str]]] = []
-"""In a process of the pool: the cases and their traits."""
+"""The cases and their traits, in each process that runs faults."""
 
 
 def _load(golden: Path | None) -> None:
@@ -108,4 +115,4 @@ def _load(golden: Path | None) -> None:
 
 
 def _row(name: str) -> tuple[Kill, ...]:
-    return tuple(kills_of(CATALOGUE[name], _suite))
+    return tuple(kills_of(CATALOGUE[name], takewhile(lambda _: not unwanted(), _suite)))

@@ -1,4 +1,4 @@
-"""The smallest part of a suite that catches as much as the whole: a set cover."""
+"""A small part of a suite that catches as much as the whole: a set cover, by local search."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _REPLACED = 6
 """How often part of a subset is chosen anew, and how many cases of it."""
 
 
-def smallest_subset(rows: Iterable[Row]) -> list[str]:
+def small_subset(rows: Iterable[Row]) -> list[str]:
     """Return few cases that catch every fault in each variant and dtype in which the whole suite catches it.
 
     Each time, a case is taken that catches most of what is left; then, again and again, some of the chosen are given up
-    and what they caught is covered anew. Where several catch equally much, a draw decides that is always the same.
+    and what they caught is covered anew. Where several catch equally much, a draw decides that is always the same. No
+    case can be left out of what is found, but another choice of cases may be smaller.
     """
     masks = _undominated(_masks(rows))
     everything = _union(masks.values())

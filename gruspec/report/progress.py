@@ -143,9 +143,10 @@ class Lines:
             case ImplementationStarted():
                 name = event.implementation
                 self._counted[name], self._totals[name], self._spoken[name] = Counter(), event.total, monotonic()
-                versions = ", ".join(f"{package} {version}" for package, version in event.versions.items())
+                packages = ", ".join(f"{package} {version}" for package, version in event.versions.items())
+                versions = f" ({packages})" if packages else ""
                 number = f"{event.total} cases x dtypes" if event.total else "cases until time is up"
-                self.say(f"{name}: {number} ({versions})")
+                self.say(f"{name}: {number}{versions}")
             case CaseFinished():
                 name = event.implementation
                 self._counted[name][event.status] += 1

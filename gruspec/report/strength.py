@@ -63,7 +63,7 @@ def catalogue_document(names: Iterable[str]) -> dict[str, Any]:
 
 
 def matrix_document(rows: Iterable[Row], subset: Sequence[str]) -> dict[str, Any]:
-    """Return what catches each fault, by variant and dtype, and the smallest subset of cases."""
+    """Return what catches each fault, by variant and dtype, and a subset of cases that catches as much."""
     return {
         "faults": [
             _fault(row.fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,9 @@ class Found:
     tried, again
         How many cases were tried, and whether the random case failed again at all.
     path
-        The script that shows the failure.
+        The script that shows the failure; None if it could not be written.
+    problem
+        Why there is no script; empty if there is one.
     """
 
     implementation: str
@@ -52,7 +55,8 @@ class Found:
     numbers_before: int
     tried: int
     again: bool
-    path: str
+    path: str | None
+    problem: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +93,12 @@ def print_sweep(report: SweepReport, out: Console) -> None:
         paragraph(out, f"{run}, in {', '.join(tally.started.dtypes)} on {tally.started.device}")
         paragraph(out, f"{tally.started.machine}, Python {tally.started.python}", style="dim")
         out.print()
-        out.print(_table(tally))
+        if tally.figures:
+            out.print(_table(tally))
+            out.print()
     for found in report.found:
-        out.print()
         _print_found(found, out)
-    out.print()
+        out.print()
     _print_notes(report, out)
     _print_verdict(tally, out)
     verbatim(out, f"resume with: {report.resume}")
@@ -138,7 +143,10 @@ def _print_found(found: Found, out: Console) -> None:
         paragraph(out, shrunk, indent=2, style="dim")
     else:
         paragraph(out, "as it was drawn: it did not fail again by itself", indent=2, style="yellow")
-    verbatim(out, f"run: python {found.path}", indent=2)
+    if found.path is None:
+        paragraph(out, f"no script: {found.problem}", indent=2, hanging=2, style="bold red")
+    else:
+        verbatim(out, f"run: {shlex.join(['python', found.path])}", indent=2)
 
 
 def _print_notes(report: SweepReport, out: Console) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from gruspec.conformance.pool import worker_pool
 from gruspec.errors import CertificationError
 from gruspec.generate.random_cases import random_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ProcessPoolExecutor
 
     from gruspec.cases import Case
 
@@ -48,16 +46,8 @@ def certified_cases(seed: int, numbers: Iterable[int], *, jobs: int, ahead: int)
     Iterator[Numbered]
         The cases, as long as the context lasts.
     """
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
-    try:
+    with worker_pool(jobs) as pool:
         yield stream(pool, seed, numbers, ahead)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the one that ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def stream(pool: ProcessPoolExecutor, seed: int, numbers: Iterable[int], ahead: int) -> Iterator[Numbered]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from gruspec.conformance import file_stem
@@ -10,6 +11,7 @@ from gruspec.errors import UsageError
 from gruspec.sweep.reproducer import reproducer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gruspec.backend import Backend
@@ -42,6 +44,10 @@ class Finding:
         Whether it failed again.
     tried
         How many different cases were tried.
+    device
+        On which the implementation ran.
+    versions
+        What its process reported of itself.
     """
 
     implementation: str
@@ -51,12 +57,31 @@ class Finding:
     failure: Failure
     again: bool
     tried: int
+    device: str
+    versions: Mapping[str, str]
+
+
+def check_writable(folder: Path) -> None:
+    """Check that reproducers can be written to a folder, which need not exist yet; nothing is left behind.
+
+    Raises
+    ------
+    UsageError
+        If no file can be written there, or the folder cannot be made.
+    """
+    try:
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def write_reproducer(finding: Finding, folder: Path, backend: Backend) -> Path:
     """Write a script that shows a failure, and return its path: ``<implementation>-<seed>-<k>.py``.
 
-    A file that is there is never replaced; the new one gets a number of its own.
+    A file that is there is never replaced; the new one gets a number of its own. No framework is imported: the versions
+    are those of the finding.
 
     Raises
     ------
@@ -64,13 +89,25 @@ def write_reproducer(finding: Finding, folder: Path, backend: Backend) -> Path:
         If the file cannot be written.
     """
     failure = finding.failure
-    text = reproducer(failure.case, failure.dtype, finding.implementation, backend, failure.judgement)
+    text = reproducer(
+        failure.case,
+        failure.dtype,
+        finding.implementation,
+        backend,
+        failure.judgement,
+        device=finding.device,
+        versions=finding.versions,
+    )
     stem = f"{file_stem(finding.implementation)}-{finding.seed}-{finding.k}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return _written(text, folder, stem)
     except OSError as error:
-        raise UsageError(f"{folder}: reproducers cannot be written here: {error}") from error
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"--output {folder}: scripts cannot be written here: {error}; name another folder")
 
 
 def _written(text: str, folder: Path, stem: str) -> Path:

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from gruspec.backend import ScriptedCall
     from gruspec.spec import GRUSpec, WeightSettings
 
-_IMPORTS = """\
-# This script needs gruspec, which loads the implementation by its name.
-from gruspec.backend import Registry
-from gruspec.spec import GRUSpec, WeightSettings"""
+_NEEDS = "# This script needs gruspec, which loads the implementation by its name."
+
+_WORKING_FOLDER = """\
+import sys
+
+sys.path.insert(0, "")  # modules of the folder in which the script is run
+"""
+"""What lets a reference be imported as ``gruspec`` on the command line imports it."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,16 @@ class ProtocolScript:
 
     @property
     def imports(self) -> str:
-        """The registry and the specification."""
-        return "\n".join([_IMPORTS, *(["import ml_dtypes"] if self.dtype == "bfloat16" else [])])
+        """The registry and the specification; for a reference the working folder is made importable first."""
+        specification = "GRUSpec" if self.settings is None else "GRUSpec, WeightSettings"
+        lines = [
+            *([_WORKING_FOLDER] if ":" in self.implementation else []),
+            _NEEDS,
+            "from gruspec.backend import Registry",
+            f"from gruspec.spec import {specification}",
+            *(["import ml_dtypes"] if self.dtype == "bfloat16" else []),
+        ]
+        return "\n".join(lines)
 
     @property
     def construction(self) -> str:

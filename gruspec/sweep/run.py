@@ -36,7 +36,7 @@ from gruspec.sweep.shrink import Shrunk, shrunk
 from gruspec.sweep.trial import FAILURES, Failure, Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from gruspec.backend import Registration
     from gruspec.cases import Case
@@ -63,6 +63,7 @@ class _Course:
     seconds: float = 0.0
     totals: Counter[Status] = field(default_factory=Counter)
     clauses: set[str] = field(default_factory=set)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sweep:
@@ -78,7 +79,8 @@ class Sweep:
     Attributes
     ----------
     next
-        The first case that has not been run to the end by all.
+        The first case of the shard that is still to be run: all before it have been run by those implementations
+        that could run.
     uncertified
         Numbers of the cases that could not be certified, and were left out.
     """
@@ -114,8 +116,10 @@ class Sweep:
                     numbered = list(islice(stream, ROUND))
                     if not numbered:
                         break
+                    running = self._active
                     yield from self._round(numbered)
-                    self.next = numbered[-1].k + 1
+                    if not all(course.problem for course in running):
+                        self.next = numbered[-1].k + self.plan.shard.of
             for course in self._active:
                 yield self._ending(course)
         finally:
@@ -152,6 +156,7 @@ class Sweep:
                     yield replace(event, cases=self.plan.cases or 0, total=self._total)
             case ImplementationStarted():
                 course = self._courses[event.implementation]
+                course.versions = event.versions
                 if not course.started:
                     course.started = True
                     yield replace(event, total=self._total)
@@ -213,6 +218,8 @@ class Sweep:
             failure=failure if found is None else found.failure,
             again=found is not None,
             tried=1 if found is None else found.tried,
+            device=self.plan.run.device,
+            versions=course.versions,
         )
 
     def _shrunk(self, course: _Course, failure: Failure) -> Shrunk | None:

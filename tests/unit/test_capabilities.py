@@ -1,11 +1,13 @@
-"""A claim has values that a claim can have."""
+"""A claim has values that a claim can have, and leaves out the calls that it says it leaves out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from gruspec import GRUSpec
 from gruspec.backend import Capabilities
 from gruspec.errors import SpecError
 
@@ -41,3 +43,19 @@ def test_value_that_no_claim_can_have_is_refused(field: str, value: Any) -> None
 
 def test_every_field_may_be_empty_that_is_a_tuple() -> None:
     Capabilities(summary="", modules=(), dtypes=(), devices=(), activations=(), switches=(), empty=())
+
+
+@pytest.mark.parametrize("axes", [("batch", "timesteps", "features"), ("timesteps", "batch", "features")])
+@pytest.mark.parametrize("name", ["timesteps", "batch", "features"])
+def test_a_size_of_zero_is_outside_a_claim_that_does_not_name_it(name: str, axes: tuple[str, ...]) -> None:
+    spec, inputs = GRUSpec(units=1, time_major=axes[0] == "timesteps"), np.zeros([int(axis != name) for axis in axes])
+    others = tuple(axis for axis in axes if axis != name)
+    assert Capabilities(summary="", empty=others).call_refusals(spec, inputs, None, None) == [f"zero {name}"]
+    assert Capabilities(summary="", empty=(name,)).call_refusals(spec, inputs, None, None) == []
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0), (2, 3, 4, 0)])
+def test_inputs_of_another_rank_are_for_the_layer_to_refuse(shape: tuple[int, ...]) -> None:
+    declared = Capabilities(summary="", empty=())
+    assert declared.call_refusals(GRUSpec(units=1), np.zeros(shape), None, None) == []
+    assert declared.call_refusals(GRUSpec(units=1, time_major=True), np.zeros(shape), None, None) == []

@@ -21,7 +21,7 @@ from gruspec.backend import Registry
 from gruspec.cli import main
 from gruspec.report import console
 
-COMMANDS = ("check", "generate", "list", "parity")
+COMMANDS = ("check", "diagnose", "faults", "generate", "list", "parity", "sweep")
 HERE = Path(__file__).parent
 
 COUNTS = {
@@ -135,9 +135,7 @@ def modules_after(*arguments: str) -> set[str]:
     return set(done.stdout.rpartition("MODULES ")[2].split())
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["check", "--help"], ["parity", "--help"], ["generate", "--help"], ["list", "--help"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)])
 def test_help_imports_neither_numpy_nor_rich(arguments: list[str]) -> None:
     modules = modules_after(*arguments)
     assert "gruspec.cli.group" in modules
@@ -151,8 +149,9 @@ def test_list_imports_no_framework() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_the_group_summarizes_the_command(command: str) -> None:
-    line = next(line for line in gruspec("--help").stdout.splitlines() if line.split()[:1] == [command])
-    assert line.split(maxsplit=1)[1] == gruspec(command, "--help").stdout.splitlines()[2].strip()
+    _, _, listed = " ".join(gruspec("--help").stdout.split()).partition(" Commands: ")
+    summary, _, _ = gruspec(command, "--help").stdout.partition("\n\n")[2].partition("\n\n")
+    assert f" {command} {' '.join(summary.split())} " in f" {listed} "
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -243,7 +242,11 @@ def test_check_of_a_part(golden: Path, arguments: list[str], total: int) -> None
         (["--results", "x.safetensors", "--dtype", "float32"], 2, "no such file"),
         (["sample_backends:echo", "--device", "cuda"], 3, "has no cuda"),
         (["sample_backends:not_installed"], 3, "needs no_such_framework"),
-        (["no_such_module:backend"], 3, "No module named 'no_such_module'"),
+        (
+            ["no_such_module:backend"],
+            3,
+            "could not run: no_such_module:backend cannot be loaded: ModuleNotFoundError: No module named",
+        ),
     ],
 )
 def test_exit_code_and_message_of_an_error(golden: Path, arguments: list[str], code: int, message: str) -> None:
@@ -361,6 +364,7 @@ def test_saved_results_are_judged_as_they_were(golden: Path, tmp_path: Path) -> 
     document = json.loads(result.stdout)
     assert document["implementations"][0]["name"] == "sample_backends.wrong"
     assert (document["totals"]["pass"], document["totals"]["fail"]) == (3, 2)
+    assert "sample_backends.wrong: 5 cases x dtypes\n" in result.stderr
 
 
 def test_saved_results_are_not_replaced(golden: Path, tmp_path: Path) -> None:
@@ -433,6 +437,13 @@ def test_parity_names_pairs_that_nothing_was_compared_of(golden: Path) -> None:
     table, _, rest = " ".join(result.stdout.split()).partition("not compared: ")
     assert "sample_backends:echo float32 and sample_backends:half_only float32" in rest
     assert "half_only" not in table.partition("difference/bound")[2]
+
+
+@pytest.mark.parametrize("option", [("--quick",), ("--topic", "echo"), ("--case", "echo/before")])
+def test_random_cases_are_told_from_golden_ones(option: tuple[str, ...]) -> None:
+    result = gruspec("parity", "sample_backends:echo", "sample_backends:native", "--random", 2, *option)
+    message = f"gruspec: --random 2 draws its own cases; leave out {option[0]}\n"
+    assert (result.exit_code, result.stderr) == (2, message)
 
 
 def test_parity_of_nothing_is_no_agreement(golden: Path) -> None:

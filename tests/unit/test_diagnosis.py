@@ -22,6 +22,7 @@ from gruspec.faults import CATALOGUE, FaultyBackend
 
 if TYPE_CHECKING:
     from gruspec.cases import Case
+    from gruspec.diagnosis.observations import Outputs
 
 HERE = Path(__file__).parent
 KERNEL, RECURRENT = "gate-order/kernel-rzh", "gate-order/recurrent-kernel-hrz"
@@ -77,17 +78,28 @@ def test_a_pair_that_shows_in_different_cases_is_named() -> None:
     assert named(KERNEL, "stateful/lost") == {KERNEL, "stateful/lost"}
 
 
-def test_nothing_in_the_catalogue_is_accused_of_noise() -> None:
-    noisy = [
-        Observation(
-            each.case,
-            each.dtype,
-            {name: array + (-1) ** i * 0.3 for i, (name, array) in enumerate(each.outputs.items())},
-            failing=True,
-        )
+def noisy(outputs: Outputs) -> Outputs:
+    return {name: array + (-1) ** i * 0.3 for i, (name, array) in enumerate(outputs.items())}
+
+
+@pytest.mark.parametrize("what", ["noise", "an exception"])
+def test_nothing_in_the_catalogue_is_accused_of(what: str) -> None:
+    failing = [
+        Observation(each.case, each.dtype, noisy(each.outputs) if what == "noise" else {}, failing=True)
         for each in observed()
+        if each.case.topic == "elementary" and each.case.result == "valid"
     ]
-    assert diagnose(noisy, predictions=predictions()).best is None
+    diagnosis = diagnose(failing, predictions=predictions())
+    assert not diagnosis.is_named
+    assert diagnosis.failing == len(failing) > 100
+
+
+def test_what_is_subnormal_is_compared_as_closely_as_anything_else() -> None:
+    (case,) = (case for case in Suite.load().cases(["special"]) if case.id == "special/reset-before/subnormal-linear")
+    outputs = tried(FaultyBackend(), case, "float32").outputs
+    halved = {name: array / 2 for name, array in outputs.items()}
+    assert distance(case, "float32", outputs, outputs) == 0
+    assert distance(case, "float32", halved, outputs) > 100
 
 
 def test_results_that_differ_in_kind_are_infinitely_apart() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-RIGHT = Registration("right", "summation_orders:products_in_pairs")
+RIGHT = Registration("right", "benchmarks.summation_orders:products_in_pairs")
 WRONG = Registration("wrong", "sample_backends:halves")
 
 
@@ -32,7 +32,7 @@ def _found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def orders() -> Any:
-    return import_module("summation_orders")
+    return import_module("benchmarks.summation_orders")
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_fractions_keep_their_median_and_their_worst() -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_fitted_cases_are_cut_alike_everywhere(dtype: str) -> None:
-    half_precision = import_module("half_precision")
+    half_precision = import_module("benchmarks.half_precision")
     room = half_precision.ROOM[dtype]
     kind, cut = dtype_of(dtype), 0
     for number in range(40):
@@ -155,7 +155,7 @@ def test_a_wrong_implementation_is_reported_and_a_right_one_is_not(alarms: Any, 
 
 
 def test_an_implementation_that_cannot_run_ends_the_command(alarms: Any) -> None:
-    missing = Registration("missing", "summation_orders:no_such_way")
+    missing = Registration("missing", "benchmarks.summation_orders:no_such_way")
     with pytest.raises(click.ClickException, match="no_such_way"):
         list(alarms.observe(request(alarms, half_cases=0), [missing], alarms.Results(), 1))
 

@@ -1,4 +1,4 @@
-"""Cases certified for a half precision: bounds of their own, which no permitted arithmetic leaves."""
+"""Cases certified for one dtype alone: bounds of their own, which in half precisions no permitted arithmetic leaves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gruspec.cases import Call, Case
 from gruspec.cases.model import judged_outputs
 from gruspec.certify import HALF_PRECISIONS, bounded, certify
 from gruspec.errors import CertificationError, SpecError
-from gruspec.numerics import FORMATS, store_bound
+from gruspec.numerics import FORMATS, exactly_representable, store_bound
 from gruspec.spec import weight_shapes
 
 if TYPE_CHECKING:
@@ -76,8 +76,32 @@ def test_what_cannot_be_certified_in_half_precision(dtype: str) -> None:
     assert certify(nan).dtypes == ("float32", "float64")
     with pytest.raises(CertificationError, match=f"not judged in {dtype}"):
         certify(nan, dtype=dtype)
-    with pytest.raises(SpecError, match="dtype='float64': bounds can be counted for float32, float16"):
-        certify(case, dtype="float64")
+
+
+def test_a_dtype_without_a_count_of_bounds_is_refused() -> None:
+    expected = "dtype='float8': bounds can be counted for float32, float64, float16, bfloat16$"
+    for way in (certify, bounded):
+        with pytest.raises(SpecError, match=expected):
+            way(short(), dtype="float8")
+
+
+def test_float64_is_judged_alone_by_its_own_count() -> None:
+    usual, own = certify(short()), certify(short(), dtype="float64")
+    assert usual.dtypes == ("float32", "float64")
+    assert own.dtypes == ("float64",)
+    assert values(own) == values(usual)
+    assert (kappas(own) <= kappas(usual)).all()
+
+
+def test_numbers_that_only_float64_holds_have_bounds_counted_for_it() -> None:
+    case = short(timesteps=8, bits=30)
+    assert not all(exactly_representable(array, FORMATS["float32"]) for array in case.weights.values())
+    chosen, wider = certify(case), certify(case, dtype="float32")
+    assert chosen.dtypes == ("float64",)
+    assert np.array_equal(kappas(chosen), kappas(certify(case, dtype="float64")))
+    assert np.array_equal(kappas(chosen), kappas(bounded(case)))
+    assert (kappas(chosen) <= kappas(wider)).all()
+    assert (kappas(chosen) < kappas(wider)).any()
 
 
 def test_bfloat16_leaves_no_room_for_long_sequences() -> None:

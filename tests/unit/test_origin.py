@@ -601,12 +601,13 @@ def test_the_command_says_that_nothing_matches(written: tuple[object, ...], tmp_
 
 
 def test_the_command_refuses_what_it_would_ignore(written: tuple[object, ...], tmp_path: Path) -> None:
-    for more, named in ((("--dtype", "float32"), "dtypes"), (("numpy",), "implementations"), (("--quick",), "quick")):
+    for more, named in ((("--dtype", "float32"), "--dtype"), (("numpy",), "numpy"), (("--quick",), "--quick")):
         result = gruspec(*written, *more)
-        assert (result.exit_code, named in result.stderr) == (2, True)
-    for kept in (written[1:3], written[3:]):
+        assert (result.exit_code, f"nothing is run, so that {named} would be" in result.stderr) == (2, True)
+    for kept, other in ((written[1:3], "--pairs"), (written[3:], "--weights")):
         result = gruspec("diagnose", *kept)
-        assert (result.exit_code, "give both --weights and --pairs" in result.stderr) == (2, True)
+        message = f"gruspec: {kept[0]} {kept[1]}: give both --weights and --pairs; add {other} FILE\n"
+        assert (result.exit_code, result.stderr) == (2, message)
     (tmp_path / "p.npz").write_bytes(b"PK")
     result = gruspec(*written)
     assert (result.exit_code, "p.npz: not an archive" in result.stderr) == (3, True)

@@ -9,23 +9,35 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
+from gruspec import __version__
 from gruspec.backend import Registration
 from gruspec.cli import main
-from gruspec.conformance import CaseFinished, Header, Judgement, Plan
+from gruspec.conformance import CaseFinished, Header, Implementation, Judgement, Plan, SuiteStarted
 from gruspec.generate.random_cases import drawn_case, random_case
+from gruspec.report.sweep import SweepReport, print_sweep
+from gruspec.report.tally import Tally
 from gruspec.sweep.findings import Finding, Noticed, write_reproducer
-from gruspec.sweep.plan import SweepPlan
+from gruspec.sweep.plan import Shard, SweepPlan
 from gruspec.sweep.run import Sweep
 from gruspec.sweep.trial import Failure
 
 HERE = Path(__file__).parent
 ROUND = 3
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from gruspec.cli import main
+main(prog_name="gruspec")
+"""
+"""gruspec where the tests run in the background, and what they start would ignore Ctrl-C."""
 RIGHT, GATES = "swept_backends:right", "swept_backends:gates"
 
 
@@ -39,9 +51,25 @@ def swept(folder: Path, *arguments: object) -> Result:
     return gruspec("sweep", *arguments, "--output", folder, "--jobs", 1, "--shrink-seconds", 20)
 
 
+def given(folder: Path) -> list[str]:
+    """Return the options of :func:`swept` as they are repeated."""
+    return ["--jobs", "1", "--output", str(folder), "--shrink-seconds", "20"]
+
+
 def resumed(result: Result) -> list[str]:
     line = next(line for line in result.stdout.splitlines() if line.startswith("resume with: gruspec sweep "))
     return shlex.split(line.removeprefix("resume with: gruspec sweep "))
+
+
+def printed(result: Result, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command that a report gives for its first finding, in a folder."""
+    line = next(line.strip() for line in result.stdout.splitlines() if line.startswith("  run: "))
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PATH": programs}
+    command = line.removeprefix("run: ")
+    return subprocess.run(  # the shell reads it as a reader's shell does
+        ["/bin/sh", "-c", command], cwd=folder, env=surroundings, capture_output=True, text=True, check=False
+    )
 
 
 def ids(sweep: Sweep) -> list[str]:
@@ -76,23 +104,24 @@ def test_right_gru_conforms(tmp_path: Path) -> None:
     assert 0 < float(row[9]) <= float(row[8]) < 1
     assert "conforms: 3 pass" in result.stdout
     expected = [RIGHT, "--seed", "5", "--start", "5", "--cases", "3", "--dtype", "float32"]
-    assert resumed(result) == expected
+    assert resumed(result) == [*expected, *given(tmp_path)]
     assert not list(tmp_path.iterdir())
 
 
 def test_a_planted_fault_is_found_and_shown_by_a_script(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "with space"
     result = swept(tmp_path, GATES, "--cases", 2 * ROUND)
     assert result.exit_code == 1, result.output
     (path,) = tmp_path.iterdir()
     assert path.name.startswith("swept_backends.gates-0-")
-    assert f"run: python {path}" in result.stdout
+    assert f"run: python '{path}'" in result.stdout
+    assert "WeightSettings" not in path.read_text(encoding="utf-8")
     assert "fails in float32; shrinking" in result.stderr
     assert f"wrote {path}" in result.stderr
     assert f"{GATES} differs from the spec in case {path.stem.rpartition('-')[2]}" in result.stdout
     assert "GRU(units=1, use_bias=False); call with inputs (1, 1, 1)" in result.stdout
-    assert resumed(result)[-2:] == ["--cases", str(ROUND)]
-    surroundings = os.environ | {"PYTHONPATH": str(HERE)}
-    done = subprocess.run([sys.executable, path], env=surroundings, capture_output=True, text=True, check=False)
+    assert resumed(result)[5:] == ["--cases", str(ROUND), *given(tmp_path)]
+    done = printed(result, HERE)
     assert done.returncode == 1, done.stdout
     assert "out of bounds" in done.stderr
 
@@ -137,6 +166,73 @@ def test_known_failures_are_no_findings(tmp_path: Path) -> None:
     assert "--expectations" in resumed(result)
 
 
+def test_every_option_is_repeated(tmp_path: Path) -> None:
+    left = ["--dtype", "float64", "--device", "cpu", "--timeout", "7.5", "--keep-going", "--json", "--shard", "2/2"]
+    result = swept(tmp_path, RIGHT, "--start", 1, "--cases", 2, *left, "--expectations", tmp_path)
+    assert result.exit_code == 0, result.output
+    repeated = shlex.split(json.loads(result.stdout)["resume"])
+    assert repeated[:3] == ["gruspec", "sweep", RIGHT]
+    expected = [*left, *given(tmp_path), "--expectations", str(tmp_path)]
+    assert sorted(repeated[3:]) == sorted(["--seed", "0", "--start", "3", "--cases", "2", *expected])
+
+
+def test_cases_that_nobody_could_run_are_not_skipped() -> None:
+    sweep = sweep_of(4, 2 * ROUND, "sample_backends:unloadable")
+    assert not [event for event in sweep.happenings() if isinstance(event, CaseFinished)]
+    assert sweep.next == 4
+    mixed = Sweep(
+        replace(sweep.plan, cases=ROUND),
+        [Registration(name, name) for name in ("sample_backends:unloadable", RIGHT)],
+    )
+    assert len([event for event in mixed.happenings() if isinstance(event, CaseFinished)]) == 2 * ROUND
+    assert mixed.next == 4 + ROUND
+
+
+def test_a_share_that_was_run_leaves_nothing() -> None:
+    sweep = sweep_of(0, 6)
+    sweep.plan = replace(sweep.plan, shard=Shard(1, 4))
+    assert ids(sweep) == [drawn_case(2, k).id for k in (0, 4)]
+    assert sweep.next >= 6
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = swept(tmp_path / "file" / "folder", GATES, "--cases", 1)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"--output {tmp_path / 'file' / 'folder'}: scripts cannot be written here" in result.stderr
+    assert "shrinking" not in result.stderr
+
+
+def test_a_finding_without_a_script_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gruspec.sweep.findings.check_writable", lambda folder: folder.touch())
+    result = swept(tmp_path / "out", GATES, "--cases", ROUND)
+    assert result.exit_code == 1, result.output
+    assert f"{GATES} differs from the spec in case " in result.stdout
+    assert f"no script: --output {tmp_path / 'out'}: scripts cannot be written here" in " ".join(result.stdout.split())
+    assert "run: python" not in result.stdout
+    assert "resume with" in result.stdout
+
+
+def test_the_script_is_of_the_device_and_of_the_versions_that_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_cpu(registration: Registration, *, device: str, timeout: float) -> Implementation:
+        assert device == "cuda"
+        return Implementation(registration, timeout=timeout)
+
+    def asked(_: object) -> dict[str, str]:
+        raise AssertionError("only the process of the implementation may be asked")
+
+    monkeypatch.setattr("gruspec.sweep.run.Implementation", on_cpu)
+    monkeypatch.setattr("gruspec.sweep.trial.Implementation", on_cpu)
+    monkeypatch.setattr("gruspec.faults.backend.FaultyBackend.versions", asked)
+    result = swept(tmp_path, GATES, "--cases", ROUND, "--device", "cuda")
+    assert result.exit_code == 1, result.output
+    text = next(tmp_path.iterdir()).read_text(encoding="utf-8")
+    assert "', device='cuda'" in text
+    assert text.startswith(f"# {GATES} (gruspec {__version__}")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -171,11 +267,39 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert "sweep needs hypothesis; pip install 'gruspec[reference]'" in result.stderr
 
 
+def test_a_sweep_that_ran_nothing_has_no_table() -> None:
+    out = Console(file=StringIO(), width=100)
+    report = SweepReport(tally=Tally(), found=[], seed=0, next=0, uncertified=[], resume="gruspec sweep")
+    print_sweep(report, out)
+    assert cast("StringIO", out.file).getvalue() == "broken off\nresume with: gruspec sweep\n"
+    started = SuiteStarted(
+        header=Header(version="random"),
+        cases=1,
+        total=1,
+        dtypes=("float32",),
+        device="cpu",
+        implementations=(RIGHT,),
+        left_out={},
+        machine="machine",
+        python="3",
+    )
+    report.tally.add(started)
+    print_sweep(report, out)
+    lines = cast("StringIO", out.file).getvalue().splitlines()
+    assert lines[2:] == [
+        "random cases of seed 0 before 0, in float32 on cpu",
+        "machine, Python 3",
+        "",
+        "broken off",
+        "resume with: gruspec sweep",
+    ]
+
+
 def test_ctrl_c_ends_with_what_there_is(tmp_path: Path) -> None:
     command = [
         sys.executable,
-        "-m",
-        "gruspec",
+        "-c",
+        INTERRUPTIBLE,
         "sweep",
         RIGHT,
         "--minutes",
@@ -194,7 +318,7 @@ def test_ctrl_c_ends_with_what_there_is(tmp_path: Path) -> None:
     assert process.returncode == 130, error
     assert "broken off" in out
     assert RIGHT in out
-    assert "resume with: gruspec sweep swept_backends:right --seed 0 --start 0 --minutes 5" in out
+    assert "resume with: gruspec sweep swept_backends:right --seed 0 --start 0 --minutes 5 --jobs 1 " in out
     assert error.endswith("gruspec: interrupted\n")
     assert "Traceback" not in error
 
@@ -202,7 +326,7 @@ def test_ctrl_c_ends_with_what_there_is(tmp_path: Path) -> None:
 def finding() -> Finding:
     case = random_case(0, 0)
     failure = Failure(case, "float32", Judgement("fail", "outputs of call 0: missing"))
-    return Finding(GATES, 0, 0, case, failure, again=True, tried=1)
+    return Finding(GATES, 0, 0, case, failure, again=True, tried=1, device="cpu", versions={})
 
 
 def test_no_script_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
