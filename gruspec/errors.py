@@ -7,6 +7,9 @@
     ├── SpecTypeError (TypeError)       an argument of the wrong type
     ├── NotStatefulError (AttributeError)  a stateful operation on a layer that keeps no state
     ├── Unsupported                     an implementation declines what it cannot do, with reasons
+    ├── RefusedConversion               a layout cannot hold these weights, with reasons and layouts that could
+    ├── FileError                       a file is damaged, hostile, or not what it says
+    ├── RefusedFile                     a format cannot hold what is to be written, or a file would be overwritten
     ├── UsageError                      the command or call cannot mean anything: unknown names, bad expectations
     ├── IntegrityError                  data is not what its manifest or schema says
     ├── MissingDependency               a framework that is not installed, or not usable here
@@ -55,6 +58,40 @@ class Unsupported(GruspecError):
     def __init__(self, *reasons: str) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = reasons
+
+
+class RefusedConversion(GruspecError):
+    """A layout cannot hold the weights of a GRU.
+
+    Parameters
+    ----------
+    target
+        The layout.
+    reasons
+        What it cannot hold, one clause each, with the gate and the value.
+    could
+        The layouts that can.
+    foldable
+        Whether it could if biases may be folded.
+    """
+
+    def __init__(
+        self, target: str, reasons: Iterable[str], could: Iterable[str] = (), *, foldable: bool = False
+    ) -> None:
+        self.target, self.reasons, self.could, self.foldable = target, tuple(reasons), tuple(could), foldable
+        hint = " (allow_folding adds and rounds them)" if foldable else ""
+        others = listed(self.could)
+        super().__init__(
+            f"{target} cannot hold these weights: {'; '.join(self.reasons)}{hint}. Layouts that can: {others}"
+        )
+
+
+class FileError(GruspecError):
+    """A file is damaged, hostile, or not what it says: the message names the file and the tensor or offset."""
+
+
+class RefusedFile(GruspecError):
+    """A format cannot hold what is to be written, or a file would be overwritten unasked."""
 
 
 class UsageError(GruspecError):
