@@ -1,54 +1,35 @@
-"""Which frameworks keep the weights of a GRU in which layout: one row for each of their layouts."""
+"""Which declared layouts arrays are in, told in the words of readings."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from gruspec.diagnosis.readings import BY_GATE, COLUMNS, FLAT, MEMORY, PER_GATE, ROWS, STACKED, WHOLE
+from gruspec.layouts import LAYOUTS
+from gruspec.layouts.layout import KERNEL, RECURRENT_KERNEL
 
 if TYPE_CHECKING:
+    from gruspec import layouts
     from gruspec.diagnosis.readings import Layout
 
-_BEFORE, _AFTER, _BOTH = (False,), (True,), (False, True)
 
-
-class _Row(NamedTuple):
-    """A layout of a framework; ``sigmoid`` says whether its gates can have no other activation."""
+class _Words(NamedTuple):
+    """A form of a layout in words, and which functions its owner can compute with it."""
 
     name: str
     arrangement: str
     orientation: str
+    packing: str
     order: str
-    biases: tuple[str, ...]
+    bias: str
     reset_after: tuple[bool, ...]
-    sigmoid: bool = True
-    complement: bool = False
-    packing: str = BY_GATE
-
-
-_ROWS = (
-    _Row("keras", WHOLE, COLUMNS, "zrh", ("none", "3u"), _BEFORE, sigmoid=False),
-    _Row("keras", WHOLE, COLUMNS, "zrh", ("none", "2x3u"), _AFTER, sigmoid=False),
-    _Row("cudnn-gru", WHOLE, COLUMNS, "zrh", ("6u",), _AFTER, packing=MEMORY),
-    _Row("cudnn", FLAT, ROWS, "rzh", ("flat-6u",), _AFTER),
-    _Row("tf-gru-cell", STACKED, COLUMNS, "rzh", ("2u+u",), _BEFORE),
-    _Row("torch", WHOLE, ROWS, "rzh", ("none", "3u+3u"), _AFTER),
-    _Row("linen", PER_GATE, COLUMNS, "", ("u+u+u+u",), _AFTER, sigmoid=False),
-    _Row("nnx", WHOLE, COLUMNS, "rzh", ("3u",), _AFTER, sigmoid=False),
-    _Row("haiku", WHOLE, COLUMNS, "zrh", ("3u",), _BEFORE, complement=True),
-    _Row("equinox", WHOLE, ROWS, "rzh", ("none", "3u+u"), _AFTER),
-    _Row("onnx", WHOLE, ROWS, "zrh", ("none", "6u"), _BOTH, sigmoid=False),
-    _Row("openvino", WHOLE, ROWS, "zrh", ("3u",), _BEFORE),
-    _Row("openvino", WHOLE, ROWS, "zrh", ("4u",), _AFTER),
-    _Row("webnn-zrn", WHOLE, ROWS, "zrh", ("none", "3u+3u"), _BOTH),
-    _Row("webnn-rzn", WHOLE, ROWS, "rzh", ("none", "3u+3u"), _BOTH),
-    _Row("paddle", WHOLE, ROWS, "rzh", ("none", "3u+3u"), _AFTER),
-    _Row("mlx", WHOLE, ROWS, "rzh", ("none", "3u+u"), _AFTER),
-)
+    sigmoid: bool
+    complement: bool
 
 
 def frameworks_with(layout: Layout, *, reset_after: bool, complement: bool, sigmoid: bool) -> tuple[str, ...]:
-    """Return the names of the frameworks that have a layout for a function.
+    """Return the names of the declared layouts that a layout is, for a function.
 
     Parameters
     ----------
@@ -59,13 +40,76 @@ def frameworks_with(layout: Layout, *, reset_after: bool, complement: bool, sigm
     sigmoid
         Whether the activation of the gates is sigmoid.
     """
-    return tuple(
-        row.name
-        for row in _ROWS
-        if (row.arrangement, row.orientation, row.order, row.packing)
-        == (layout.arrangement, layout.orientation, layout.order, layout.packing)
-        and layout.bias in row.biases
-        and reset_after in row.reset_after
-        and complement == row.complement
-        and (sigmoid or not row.sigmoid)
+    found = (
+        words.name
+        for words in _declared()
+        if (words.arrangement, words.orientation, words.packing, words.order, words.bias)
+        == (layout.arrangement, layout.orientation, layout.packing, layout.order, layout.bias)
+        and reset_after in words.reset_after
+        and complement == words.complement
+        and (sigmoid or not words.sigmoid)
     )
+    return tuple(dict.fromkeys(found))
+
+
+@cache
+def _declared() -> tuple[_Words, ...]:
+    """Return the forms in which a layer is written: with all biases, or with none.
+
+    Forms whose blocks do not lie in matrices (D, 3u) or (3u, D), or one vector, are left out.
+    """
+    return tuple(
+        _in_words(declared, form)
+        for declared in LAYOUTS.values()
+        for form in declared.forms
+        if not (form.has_bias and any(form is not other and _extends(other, form) for other in declared.forms))
+        and all("gate unit" not in piece.axes.split("(")[0] for piece in _pieces(form))
+    )
+
+
+def _extends(other: layouts.Form, form: layouts.Form) -> bool:
+    """Whether another form for the same variants has more biases."""
+    return other.reset_after == form.reset_after and other.parts > form.parts
+
+
+def _pieces(form: layouts.Form, part: str | None = None) -> list[layouts.Piece]:
+    return [piece for array in form.arrays for piece in array.all_pieces if part in (None, piece.part)]
+
+
+def _in_words(declared: layouts.Layout, form: layouts.Form) -> _Words:
+    kernels = _pieces(form, KERNEL)
+    arrangement = _arrangement(form)
+    moved = any(piece.through or piece.axes == "unit (gate state)" for piece in _pieces(form))
+    return _Words(
+        declared.name,
+        arrangement,
+        COLUMNS if kernels[0].axes.startswith("input") else ROWS,
+        MEMORY if moved else BY_GATE,
+        "" if arrangement == PER_GATE else "".join(piece.gates for piece in kernels),
+        _biases(form, arrangement),
+        form.reset_after,
+        bool(declared.recurrent_activations) and "hard_sigmoid" not in declared.recurrent_activations,
+        declared.complement,
+    )
+
+
+def _arrangement(form: layouts.Form) -> str:
+    if len(form.arrays) == 1:
+        return FLAT
+    if any({KERNEL, RECURRENT_KERNEL} <= {piece.part for piece in array.all_pieces} for array in form.arrays):
+        return STACKED
+    return PER_GATE if len(_pieces(form, KERNEL)) == 3 else WHOLE
+
+
+def _biases(form: layouts.Form, arrangement: str) -> str:
+    """Return the id of the form of biases: how many vectors of ``u`` each array has."""
+    if arrangement == FLAT:
+        return "flat-6u"
+    ids = []
+    for array in form.arrays:
+        gates = [len(piece.gates) for piece in array.all_pieces if piece.part not in (KERNEL, RECURRENT_KERNEL)]
+        if gates and array.all_pieces[0].axes.startswith("1 "):
+            ids.append(f"{len(gates)}x{gates[0]}u")
+        elif gates:
+            ids.append(f"{sum(gates)}u" if sum(gates) > 1 else "u")
+    return "+".join(ids) or "none"

@@ -22,19 +22,15 @@ def copy(target: NDArray[Any], source: NDArray[Any]) -> None:
     Where the memory of both runs along different axes, plain assignment reads or writes one element per line of the
     cache. A tile that fits into the cache is read along the one and written along the other.
     """
-    if target.dtype == source.dtype and target.dtype.isnative:
-        bits = np.dtype(f"u{target.dtype.itemsize}")
-        target, source = target.view(bits), source.view(bits)
     if not _crossed(target, source):
         target[...] = source
         return
     scratch = np.empty((_TILE, _PADDED), target.dtype)
+    down = _runs_down(source)
     for rows in _slices(target.shape[0]):
         for columns in _slices(target.shape[1]):
             read, write = source[rows, columns], target[rows, columns]
-            tile = scratch[: read.shape[1], : read.shape[0]].T if _runs_down(source) else None
-            if tile is None:
-                tile = scratch[: read.shape[0], : read.shape[1]]
+            tile = scratch[: read.shape[1], : read.shape[0]].T if down else scratch[: read.shape[0], : read.shape[1]]
             tile[...] = read
             write[...] = tile
 

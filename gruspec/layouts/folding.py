@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gruspec.layouts.casting import panels
 from gruspec.layouts.layout import (
     INPUT_BIAS,
     KERNEL,
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gruspec.layouts.fitting import Activations
     from gruspec.layouts.layout import Cell, Form
     from gruspec.layouts.weights import Weights
 
-_SLOPES = {"tanh": 1.0, "sigmoid": 0.25, "hard_sigmoid": 0.2}
+_GATE_SLOPES = {"sigmoid": 0.25, "hard_sigmoid": 0.2, "hard_sigmoid_6": 1 / 6}
+"""The largest slope of each activation whose values stay within [0, 1]."""
+_SLOPES = {"tanh": 1.0, **_GATE_SLOPES}
 """The largest slope of each activation whose values stay within [-1, 1]."""
 _MARGIN = 1 + 2.0**-20
 """Pays for the rounding errors of computing the bound."""
@@ -40,6 +44,12 @@ class _CellNorms:
     recurrent_kernel: dict[str, float]
     rounding: dict[str, float]
     recurrent_candidate_bias: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is no NaN and no infinity among the weights that count."""
+        sums = (*self.kernel.values(), *self.recurrent_kernel.values(), self.recurrent_candidate_bias)
+        return all(math.isfinite(number) for number in sums)
 
 
 @dataclass(frozen=True)
@@ -71,11 +81,14 @@ class Folding:
         Returns
         -------
         float
-            An upper bound of the difference of exact outputs, at most 2; infinite where an activation is unbounded.
+            An upper bound of the difference of exact outputs, at most 2; infinite where outputs can be larger than 1 or
+            a weight is not finite.
         """
         if self.largest_rounding == 0:
             return 0.0
-        if self.activation not in _SLOPES or self.recurrent_activation not in _SLOPES:
+        if self.activation not in _SLOPES or self.recurrent_activation not in _GATE_SLOPES:
+            return math.inf
+        if not all(norms.finite for directions in self._cells for norms in directions):
             return math.inf
         moved = 0.0
         for directions in self._cells:
@@ -88,7 +101,7 @@ class Folding:
         With e the distance of the states before a step: a gate moves by its slope times what its sum moves, the
         candidate likewise; z h + (1 - z) n moves by at most max(e, that of n) + |h - n| times that of z.
         """
-        gate_slope, slope = _SLOPES[self.recurrent_activation], _SLOPES[self.activation]
+        gate_slope, slope = _GATE_SLOPES[self.recurrent_activation], _SLOPES[self.activation]
         state = 0.0
         for _ in range(steps):
             sums = {
@@ -105,15 +118,16 @@ class Folding:
         return state
 
 
-def folding_of(weights: Weights, form: Form, activation: str | None, recurrent_activation: str | None) -> Folding:
+def folding_of(weights: Weights, form: Form, activations: Activations) -> Folding:
     """Return what folding the biases of weights into a form does; activations not known are tanh and sigmoid."""
     cells: dict[int, list[_CellNorms]] = {}
-    for cell in weights.sizes.cells():
-        cells.setdefault(cell.layer, []).append(_norms(weights, form, cell))
+    with np.errstate(all="ignore"):
+        for cell in weights.sizes.cells():
+            cells.setdefault(cell.layer, []).append(_norms(weights, form, cell))
     return Folding(
         max(max(norms.rounding.values()) for directions in cells.values() for norms in directions),
-        activation or "tanh",
-        recurrent_activation or "sigmoid",
+        activations.activation or "tanh",
+        activations.recurrent_activation or "sigmoid",
         tuple(tuple(directions) for directions in cells.values()),
         weights.reset_after,
     )
@@ -130,16 +144,22 @@ def _norms(weights: Weights, form: Form, cell: Cell) -> _CellNorms:
 
 
 def _column_sums(kernel: NDArray[Any]) -> float:
-    return float(max((np.sum(np.abs(column.astype(np.float64))) for column in kernel.T), default=0.0))
+    """Return the largest sum of absolute values of a column; NaN where one is NaN."""
+    sums = np.zeros(kernel.shape[1])
+    for panel in panels(kernel):
+        sums += np.abs(panel.astype(np.float64)).sum(axis=0)
+    return float(sums.max())
 
 
 def _rounding(weights: Weights, cell: Cell, gate: str) -> float:
-    """Return the largest rounding error of adding both biases of a gate (Knuth, TAOCP 2, 4.2.2, theorem B)."""
+    """Return the largest rounding error of adding both biases of a gate (Knuth, TAOCP 2, 4.2.2, theorem B).
+
+    What is infinite or NaN already stays so, without error.
+    """
     first, second = (weights.blocks.get(Block(cell, part, gate)) for part in (INPUT_BIAS, RECURRENT_BIAS))
     if first is None or second is None:
         return 0.0
-    with np.errstate(all="ignore"):
-        total = first + second
-        taken = total - first
-        errors = (first - (total - taken)) + (second - taken)
-    return float(np.max(np.abs(errors.astype(np.float64))))
+    total = first + second
+    taken = total - first
+    errors = (first - (total - taken)) + (second - taken)
+    return float(np.max(np.abs(errors.astype(np.float64)), where=np.isfinite(total), initial=0.0))

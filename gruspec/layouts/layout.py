@@ -12,9 +12,14 @@ what it can hold. Packing, unpacking, shapes, sizes and refusals all follow from
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
+
+from gruspec.errors import SpecError, listed
+from gruspec.spec import GATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +50,11 @@ class Sizes(NamedTuple):
     def inputs_of(self, layer: int) -> int:
         """Return the input size of a layer."""
         return self.directions * self.units if layer else self.input_size
+
+    @property
+    def input_sizes_differ(self) -> bool:
+        """Whether not all layers have the same input size."""
+        return self.layers > 1 and self.inputs_of(1) != self.input_size
 
     def cells(self) -> Iterator[Cell]:
         """Yield every layer and direction, directions of a layer together."""
@@ -116,6 +126,14 @@ class Array:
         return tuple(piece for group in self.pieces for piece in group)
 
 
+def _check_axes(array: Array, piece: Piece) -> None:
+    axes = [axis for axis in piece.axes.replace("(", " ").replace(")", " ").split() if axis != "1"]
+    several = {"gate"} if len(piece.gates) > 1 else set()
+    wanted = {*AXES[piece.part].split(), *several}
+    if len(axes) != len(set(axes)) or set(axes) - {"gate"} != wanted - {"gate"} or several - set(axes):
+        raise SpecError(f"array {array.name!r}: axes={piece.axes!r}: expected each of {listed(sorted(wanted))} once")
+
+
 @dataclass(frozen=True)
 class Form:
     """The arrays of a layout in some of its cases.
@@ -131,7 +149,32 @@ class Form:
     arrays: tuple[Array, ...]
     reset_after: tuple[bool, ...]
 
-    @property
+    def __post_init__(self) -> None:
+        """Check that the declaration means one place for every block.
+
+        Raises
+        ------
+        SpecError
+            If a kernel has no place, a block has two, or an axis has another name than the part has.
+        """
+        places = Counter(
+            (piece.part, gate) for array in self.arrays for piece in array.all_pieces for gate in piece.gates
+        )
+        kernels = {(part, gate) for part in (KERNEL, RECURRENT_KERNEL) for gate in GATES}
+        sums = {(part, gate) for part in (INPUT_BIAS, RECURRENT_BIAS) for gate in GATES if places[SUMMED_BIAS, gate]}
+        for wrong, blocks in (
+            ("no place", kernels - places.keys()),
+            ("two places", {block for block, count in places.items() if count > 1}),
+            ("a place beside the sum of both biases", sums & places.keys()),
+            ("a part or gate that is none", {(p, g) for p, g in places if p not in AXES or g not in GATES}),
+        ):
+            if blocks:
+                raise SpecError(f"arrays={[array.name for array in self.arrays]}: {wrong} for {sorted(blocks)}")
+        for array in self.arrays:
+            for piece in array.all_pieces:
+                _check_axes(array, piece)
+
+    @cached_property
     def parts(self) -> frozenset[tuple[str, str]]:
         """Every part and gate that has a place."""
         return frozenset(
@@ -169,6 +212,9 @@ class Layout:
         What stands for ``{direction}`` in names.
     equal_inputs
         Whether all layers must have the same input size.
+    bidirectional_stacks
+        Whether a layer after the first reads both directions of the one before. Where each direction is a stack of its
+        own, several layers in both directions are another network.
     separator
         What stands between the path of a GRU in a model and the names of its arrays.
     notes
@@ -186,6 +232,7 @@ class Layout:
     bidirectional: bool = False
     directions: tuple[str, str] = ("", "")
     equal_inputs: bool = False
+    bidirectional_stacks: bool = True
     separator: str = "/"
     notes: tuple[str, ...] = ()
 

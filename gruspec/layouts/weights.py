@@ -1,4 +1,4 @@
-"""The canonical form of weights: blocks, per layer, direction, part and gate. Reading it from arrays, and writing it."""
+"""The canonical form of weights: blocks, per layer, direction, part and gate; read from arrays, and written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from einops import rearrange
 
-from gruspec.errors import SpecError, SpecTypeError, UsageError, listed
+from gruspec.errors import SpecTypeError, UsageError, listed
 from gruspec.layouts.copying import copy
 from gruspec.layouts.layout import (
     AXES,
@@ -23,7 +23,8 @@ from gruspec.layouts.layout import (
     Sizes,
     named_arrays,
 )
-from gruspec.layouts.shapes import axis_lengths, piece_shape, possible_sizes
+from gruspec.layouts.recognition import recognise
+from gruspec.layouts.shapes import axis_lengths, piece_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,6 +65,15 @@ class Weights:
         """Whether there is any bias."""
         return any(block.part in (INPUT_BIAS, RECURRENT_BIAS) for block in self.blocks)
 
+    def cell(self, cell: Cell) -> Weights:
+        """Return the weights of one layer in one direction, as a GRU of its own."""
+        sizes = Sizes(self.sizes.inputs_of(cell.layer), self.sizes.units)
+        alone = Cell(0, 0)
+        blocks = {
+            Block(alone, block.part, block.gate): values for block, values in self.blocks.items() if block.cell == cell
+        }
+        return Weights(sizes, self.reset_after, blocks, self.dtype)
+
 
 def zero_bits(values: Values) -> bool:
     """Return whether every value is the positive zero.
@@ -71,7 +81,13 @@ def zero_bits(values: Values) -> bool:
     >>> zero_bits(np.zeros(2)), zero_bits(np.array([0.0, -0.0]))
     (True, False)
     """
-    return not values.view(np.dtype(f"u{values.dtype.itemsize}")).any()
+    return not bits_of(values).any()
+
+
+def bits_of(values: Values) -> Values:
+    """Return a view of the bits of values, as unsigned integers."""
+    bits: Values = values.view(np.dtype(f"u{values.dtype.itemsize}"))
+    return bits
 
 
 def negated(values: Values) -> Values:
@@ -80,9 +96,8 @@ def negated(values: Values) -> Values:
     >>> negated(np.array([1.0, 0.0]))
     array([-1., -0.])
     """
-    bits = np.dtype(f"u{values.dtype.itemsize}")
-    sign = bits.type(1 << (8 * values.dtype.itemsize - 1))
-    flipped: Values = (values.view(bits) ^ sign).view(values.dtype)
+    bits = bits_of(values)
+    flipped: Values = (bits ^ bits.dtype.type(1 << (8 * bits.itemsize - 1))).view(values.dtype)
     return flipped
 
 
@@ -134,7 +149,7 @@ def _canonical(piece: Piece, view: Values, sizes: Sizes, cell: Cell) -> Values:
     return view
 
 
-def _stored(piece: Piece, block: Values, sizes: Sizes, cell: Cell) -> Values:
+def _in_axes_of(piece: Piece, block: Values, sizes: Sizes, cell: Cell) -> Values:
     for pattern in reversed(piece.through):
         left, right = pattern.split("->")
         block = _rearranged(block, f"{right.strip()} -> {left.strip()}", piece, sizes, cell)
@@ -155,7 +170,7 @@ def unpack(
     Parameters
     ----------
     arrays
-        By the names of the layout, all of one dtype of :data:`DTYPES`.
+        By the names of the layout, all of one dtype of :data:`DTYPES`; strides and byte order do not matter.
     layout
         Which they are in.
     reset_after
@@ -170,10 +185,9 @@ def unpack(
     SpecTypeError
         If the dtypes differ or are not floating point.
     UsageError
-        If ``reset_after`` or ``units`` is needed.
+        If ``reset_after`` or ``units`` is needed, or a number is not one that a GRU can have.
     """
     arrays = {name: np.asarray(values) for name, values in arrays.items()}
-    dtype = _common_dtype(arrays)
     form, sizes = recognise(
         layout,
         {name: values.shape for name, values in arrays.items()},
@@ -185,10 +199,12 @@ def unpack(
     if reset_after is None:
         if len(form.reset_after) > 1:
             raise UsageError(
-                f"reset_after=None: these arrays of layout {layout.name} do not tell the variant; give reset_after=True "
-                "(the reset gate after the recurrent product, as in torch) or False (before it)"
+                f"reset_after=None: these arrays of layout {layout.name} do not tell the variant; give "
+                "reset_after=True (the reset gate after the recurrent product, as in torch) or False (before it)"
             )
         (reset_after,) = form.reset_after
+    dtype = _common_dtype(arrays)
+    arrays = {name: _native(values) for name, values in arrays.items()}
     blocks = {}
     for (cell, part, gate), piece, view in places(layout, form, sizes, arrays):
         block = _canonical(piece, view, sizes, cell)
@@ -199,57 +215,16 @@ def unpack(
 
 
 def _common_dtype(arrays: Mapping[str, Values]) -> np.dtype[Any]:
-    dtypes = {values.dtype for values in arrays.values()}
-    if len(dtypes) != 1 or next(iter(dtypes)).name not in DTYPES or not next(iter(dtypes)).isnative:
-        given = listed(
-            f"{name} {values.dtype.newbyteorder('=') if values.dtype.isnative else values.dtype.str}"
-            for name, values in arrays.items()
-        )
-        raise SpecTypeError(f"dtypes: {given}: expected one dtype for all, of {listed(DTYPES)}, in native byte order")
+    dtypes = {values.dtype.newbyteorder("=") for values in arrays.values()}
+    if len(dtypes) != 1 or next(iter(dtypes)).name not in DTYPES:
+        given = listed(f"{name} {values.dtype}" for name, values in arrays.items())
+        raise SpecTypeError(f"dtypes: {given}: expected one dtype for all, of {listed(DTYPES)}")
     return next(iter(dtypes))
 
 
-def recognise(
-    layout: Layout,
-    shapes: Mapping[str, tuple[int, ...]],
-    *,
-    reset_after: bool | None = None,
-    units: int | None = None,
-    layers: int | None = None,
-    directions: int | None = None,
-) -> tuple[Form, Sizes]:
-    """Return the form and the sizes that arrays of these names and shapes have in a layout.
-
-    Raises
-    ------
-    SpecError, UsageError
-        As :func:`unpack`.
-    """
-    found = [
-        (form, sizes)
-        for form in layout.forms
-        for sizes in possible_sizes(layout, form, shapes, units=units, layers=layers, directions=directions)
-    ]
-    if not found:
-        given = listed(f"{name} {shape}" for name, shape in sorted(shapes.items()))
-        if units is None and len(shapes) == 1 and all(len(shape) == 1 for shape in shapes.values()):
-            raise UsageError(f"units=None: one vector ({given}) does not tell its units; give units")
-        raise SpecError(f"these are not arrays of layout {layout.name}: {given}; it has {expected_names(layout)}")
-    fitting = [(form, sizes) for form, sizes in found if reset_after is None or reset_after in form.reset_after]
-    if not fitting:
-        raise SpecError(
-            f"reset_after={reset_after}: arrays of layout {layout.name} with these shapes hold reset_after={not reset_after}"
-        )
-    return fitting[0]
-
-
-def expected_names(layout: Layout) -> str:
-    """Write the names of the arrays of a layout, form by form, for a message."""
-    forms = {
-        listed(array.name.format(layer="<layer>", direction=layout.directions[0]) for array in form.arrays): None
-        for form in layout.forms
-    }
-    return ", or ".join(forms)
+def _native(values: Values) -> Values:
+    """Return values in the byte order of the machine, with all their bits."""
+    return values if values.dtype.isnative else values.byteswap().view(values.dtype.newbyteorder("="))
 
 
 def write(weights: Weights, layout: Layout, form: Form, arrays: Mapping[str, Values]) -> None:
@@ -264,20 +239,20 @@ def write(weights: Weights, layout: Layout, form: Form, arrays: Mapping[str, Val
         By name, C-contiguous, in the shapes of the form; all of them or some.
     """
     for (cell, part, gate), piece, view in places(layout, form, weights.sizes, arrays):
-        block = _to_store(weights, cell, part, gate)
+        block = stored(weights, cell, part, gate)
+        flipped = layout.complement and gate == "z"
         if block is None:
-            view[...] = 0
-            continue
-        if layout.complement and gate == "z":
-            block = negated(block)
-        copy(view, _stored(piece, block, weights.sizes, cell))
+            view[...] = -0.0 if flipped else 0.0
+        else:
+            copy(view, _in_axes_of(piece, negated(block) if flipped else block, weights.sizes, cell))
 
 
-def _to_store(weights: Weights, cell: Cell, part: str, gate: str) -> Values | None:
-    """Return what belongs in a place, or None for zeros."""
+def stored(weights: Weights, cell: Cell, part: str, gate: str) -> Values | None:
+    """Return what belongs in a place, or None for zeros. A sum with +0 is the other summand, bit for bit."""
     if part != SUMMED_BIAS:
         return weights.blocks.get(Block(cell, part, gate))
     first, second = (weights.blocks.get(Block(cell, name, gate)) for name in (INPUT_BIAS, RECURRENT_BIAS))
     if first is None or second is None:
         return second if first is None else first
-    return first if zero_bits(second) else first + second
+    with np.errstate(all="ignore"):
+        return np.where(bits_of(second) == 0, first, first + second)

@@ -157,7 +157,7 @@ def openvino(gates: Gates, *, after: bool) -> Arrays:
     return {name: array[None] for name, array in (rows(gates, "zrh") | {"B": np.concatenate(bias)}).items()}
 
 
-ROWS_RZH = {"torch", "paddle", "webnn-rzn"}
+ROWS_RZH = {"torch", "torch-cell", "paddle", "webnn-rzn"}
 LAYOUTS: dict[str, tuple[Callable[[Gates], Arrays], dict[str, Any], set[str], tuple[str, ...]]] = {
     "keras-before": (
         lambda g: keras(g, after=False),
@@ -172,11 +172,11 @@ LAYOUTS: dict[str, tuple[Callable[[Gates], Arrays], dict[str, Any], set[str], tu
         ("whole", "columns", "gate-by-gate", "zrh", "2x3u"),
     ),
     "cudnn-gru": (cudnn_gru, {}, {"cudnn-gru"}, ("whole", "columns", "memory-transposed", "zrh", "6u")),
-    "cudnn": (cudnn, {}, {"cudnn"}, ("flat", "rows", "gate-by-gate", "rzh", "flat-6u")),
+    "cudnn": (cudnn, {}, {"cudnn", "mxnet"}, ("flat", "rows", "gate-by-gate", "rzh", "flat-6u")),
     "tf-gru-cell": (
         tf_gru_cell,
         {"after": False, "recurrent": ""},
-        {"tf-gru-cell"},
+        {"tf-gru-cell", "tf-gru-block-cell"},
         ("stacked", "columns", "gate-by-gate", "rzh", "2u+u"),
     ),
     "torch": (torch, {}, ROWS_RZH, ("whole", "rows", "gate-by-gate", "rzh", "3u+3u")),
@@ -385,7 +385,7 @@ def test_other_dtypes_are_judged_by_their_bounds(dtype: str) -> None:
     recorded = pairs(gates, timesteps=3, dtype=ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
     origin = find_origin(torch(gates), recorded)
     assert origin.best.matches
-    assert origin.best.frameworks == ("torch", "webnn-rzn", "paddle")
+    assert origin.best.frameworks == ("torch", "torch-cell", "paddle", "webnn-rzn")
     further = recorded["outputs"].astype(float) + {"float64": 2.0**-44, "float16": 0.125, "bfloat16": 0.5}[dtype]
     assert not find_origin(torch(gates), recorded | {"outputs": further.astype(recorded["outputs"].dtype)}).best.matches
 
@@ -559,7 +559,7 @@ def test_the_command_names_an_origin(written: tuple[object, ...]) -> None:
     assert result.exit_code == 0
     text = " ".join(result.stdout.split())
     for words in (
-        "these are weights of torch or webnn-rzn or paddle",
+        "these are weights of torch or torch-cell or paddle or webnn-rzn",
         "b_hh: recurrent bias",
         "units in rows (u, D); gates in the order r, z, h; a vector of input biases",
         "the reset gate after the recurrent product; update z h + (1 - z) c; tanh, and sigmoid for the gates",
@@ -572,7 +572,7 @@ def test_the_command_names_an_origin(written: tuple[object, ...]) -> None:
 def test_the_command_prints_json(written: tuple[object, ...]) -> None:
     document = json.loads(gruspec(*written, "--json").stdout)["origin"]
     assert document["named"] is True
-    assert document["best"]["frameworks"] == ["torch", "webnn-rzn", "paddle"]
+    assert document["best"]["frameworks"] == ["torch", "torch-cell", "paddle", "webnn-rzn"]
     assert document["best"]["gate_order"] == "rzh"
     assert document["best"]["variant"] == "reset-after"
     assert document["others"] == []
@@ -596,7 +596,9 @@ def test_the_command_says_that_nothing_matches(written: tuple[object, ...], tmp_
     result = gruspec(*written)
     assert result.exit_code == 1
     text = " ".join(result.stdout.split())
-    assert text.startswith("nothing matches the nearest is torch or webnn-rzn or paddle, with a largest error of 0.01")
+    assert text.startswith(
+        "nothing matches the nearest is torch or torch-cell or paddle or webnn-rzn, with a largest error of 0.01"
+    )
     assert json.loads(gruspec(*written, "--json").stdout)["origin"]["named"] is False
 
 
