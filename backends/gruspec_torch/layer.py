@@ -152,6 +152,43 @@ class GRU(torch.nn.Module):  # type: ignore[misc]
                 getattr(layer, name).copy_(weight)
         return layer
 
+    @classmethod
+    def from_keras(
+        cls,
+        source: Any,
+        layer: str | None = None,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> GRU:
+        """Return a layer that computes what a GRU layer of Keras computes, with copies of its weights.
+
+        The module is in evaluation mode. What a stateful layer has recorded is not taken over, as no copy that Keras
+        makes has it; pass it once as ``initial_state`` to go on from there.
+
+        Parameters
+        ----------
+        source
+            A layer that has its weights or a model, of ``tf.compat.v1.keras``, ``tf_keras`` or Keras 3, or the path of
+            a file with a whole model, ``.keras`` or ``.h5``.
+        layer
+            The name of the layer, where there are several GRUs.
+        device, dtype
+            Of the parameters; the dtype is by default that of the weights.
+
+        Raises
+        ------
+        UsageError, FileError, SpecError
+            As :func:`gruspec.files.keras_layers.keras_gru`.
+        SpecTypeError
+            If the dtype cannot hold a weight.
+        """
+        from .keras_import import keras_layer
+
+        spec, weights = keras_layer(source, layer, dtype)
+        found: GRU = cls.from_weights(spec, weights, device=device, dtype=weights["kernel"].dtype).eval()
+        return found
+
     def reset_parameters(self) -> None:
         """Draw new weights as the reference layer does by default; weights on the meta device stay as they are."""
         if self.kernel.is_meta:
