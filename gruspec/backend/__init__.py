@@ -8,6 +8,7 @@ layer. Nothing here imports a framework, and importing this package does not imp
 from gruspec.backend.capabilities import DEVICES, DTYPES, Capabilities
 from gruspec.backend.dropout import refuse_dropout
 from gruspec.backend.masks import MASKS, batch_major_mask, lengths_from_mask, mask_kind
+from gruspec.backend.native import NATIVES_GROUP, NativeGRU, NativeResult
 from gruspec.backend.protocol import (
     Backend,
     DifferentiableLayer,
@@ -29,12 +30,15 @@ __all__ = [
     "DTYPES",
     "GROUP",
     "MASKS",
+    "NATIVES_GROUP",
     "Backend",
     "Capabilities",
     "DifferentiableLayer",
     "Differentiated",
     "Layer",
     "LayerScript",
+    "NativeGRU",
+    "NativeResult",
     "Output",
     "Registration",
     "Registry",

@@ -15,7 +15,7 @@ NATIVES_GROUP = "gruspec.natives"
 
 
 class NativeResult(NamedTuple):
-    """What a framework computed: ``outputs`` (B, T, directions * u), and ``state`` (layers * directions, B, u) or None."""
+    """What was computed: ``outputs`` (B, T, directions * u), and ``state`` (layers * directions, B, u) or None."""
 
     outputs: NDArray[Any]
     state: NDArray[Any] | None

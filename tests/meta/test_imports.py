@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ADAPTERS = sorted(init.parent.name for init in (ROOT / "backends").glob("*/__init__.py"))
+POINTS: dict[str, dict[str, str]] = PYPROJECT["project"]["entry-points"]
+IMPLEMENTED = {reference.partition(":")[0] for reference in POINTS["gruspec.backends"].values()}
 FRAMEWORKS = {"tensorflow", "tf_keras", "keras", "torch", "jax", "jaxlib", "onnx", "onnxruntime", "flint"}
 HEAVY = FRAMEWORKS | {"numpy"}
 COMMAND = """\
@@ -57,7 +59,7 @@ def test_help_imports_neither_numpy_nor_rich(arguments: tuple[str, ...]) -> None
 
 def test_list_imports_no_framework() -> None:
     imported = imported_by_command("list")
-    assert set(ADAPTERS) <= imported
+    assert imported >= IMPLEMENTED
     assert not imported & FRAMEWORKS
 
 
@@ -75,9 +77,20 @@ def test_names_are_known_without_importing_their_implementations() -> None:
     assert not imported & (HEAVY | set(ADAPTERS))
 
 
-def test_every_adapter_registers_an_implementation() -> None:
-    references = PYPROJECT["project"]["entry-points"]["gruspec.backends"].values()
-    assert {reference.partition(":")[0] for reference in references} == set(ADAPTERS)
+def test_every_adapter_registers_what_it_has() -> None:
+    assert set(ADAPTERS) - IMPLEMENTED == {"gruspec_natives"}
+    for group in ("gruspec.natives", "gruspec.formats"):
+        packages = {reference.partition(".")[0] for reference in POINTS[group].values()}
+        assert packages <= set(ADAPTERS)
+        assert ("gruspec_natives" in packages) == (group == "gruspec.natives")
+
+
+@pytest.mark.parametrize("group", ["gruspec.natives", "gruspec.formats"])
+def test_what_is_registered_imports_no_framework(group: str) -> None:
+    modules = sorted({reference.partition(":")[0] for reference in POINTS[group].values()})
+    imported = imported_by(f"import {', '.join(modules)}")
+    assert imported >= {module.partition(".")[0] for module in modules}
+    assert not imported & FRAMEWORKS
 
 
 def test_an_import_is_noticed() -> None:
