@@ -13,11 +13,13 @@ from gruspec.spec import GRUSpec
 
 if TYPE_CHECKING:
     from gruspec.cases import Suite
+    from gruspec.files import convert_file
+    from gruspec.layouts import convert
 
 __version__ = "0.1.0"
-__all__ = ["GRUSpec", "GruspecError", "Suite", "Unsupported", "__version__"]
+__all__ = ["GRUSpec", "GruspecError", "Suite", "Unsupported", "__version__", "convert", "convert_file"]
 
-_LAZY = {"Suite": "gruspec.cases"}
+_LAZY = {"Suite": "gruspec.cases", "convert": "gruspec.layouts", "convert_file": "gruspec.files"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,6 +99,10 @@ class Checkpoint:
         Strings of the file that are no tensors and that a writer of the same format keeps.
     mapped
         Whether tensors are views of the mapped file, so that a file larger than memory can be converted.
+    left
+        What is in the file and cannot be given as a tensor, and why, by name: strings, objects, packed dtypes.
+    files
+        The files that were read, for hashing, where that is not the one at ``path`` or all in the folder there.
     close
         Gives back what the reader holds.
     """
@@ -109,9 +113,11 @@ class Checkpoint:
     grus: tuple[FoundGRU, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
     mapped: bool = False
+    left: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
     close: Callable[[], None] = lambda: None
 
-    def __enter__(self) -> Checkpoint:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -130,12 +136,16 @@ class Entry:
         As they are to be.
     fill
         Writes the values into an array of this shape and dtype, C-contiguous, which may be a mapped file.
+    view
+        Gives the values where an array has them already, as that of a mapped file; None where they are to be made.
+        For writers that can do without a copy.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     fill: Callable[[NDArray[Any]], None] = field(repr=False, compare=False)
+    view: Callable[[], NDArray[Any]] | None = field(default=None, repr=False, compare=False)
 
     def array(self) -> NDArray[Any]:
         """Return the values in a new array."""

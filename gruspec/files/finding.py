@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gruspec.files.checkpoint import Tensor
-    from gruspec.layouts import Layout
+    from gruspec.layouts import Layout, Sizes
+    from gruspec.layouts.layout import Form
 
 _ENDING = r"(?::0|/\.ATTRIBUTES/VARIABLE_VALUE)?"
 """What TensorFlow writes behind the name of a variable."""
@@ -40,7 +41,11 @@ def find_grus(tensors: Mapping[str, Tensor]) -> tuple[FoundGRU, ...]:
             found[names] = gru
         elif gru.layout not in known.layouts:
             found[names] = _joined(known, gru)
-    whole = [names for names in found if not any(names < other for other in found)]
+    holding: dict[str, list[frozenset[str]]] = defaultdict(list)
+    for names in found:
+        for name in names:
+            holding[name].append(names)
+    whole = [names for names in found if not any(names < other for other in holding[next(iter(names))])]
     order = {name: number for number, name in enumerate(tensors)}
     return tuple(found[names] for names in sorted(whole, key=lambda names: min(order[name] for name in names)))
 
@@ -73,7 +78,11 @@ def _recognised(layout: Layout, path: str, names: Mapping[str, str], tensors: Ma
     dtypes = {tensors[name].dtype for name in names.values()}
     if len(dtypes) != 1:
         return None
-    fitting = [(form, sizes) for form in layout.forms for sizes in possible_sizes(layout, form, shapes)]
+    fitting: list[tuple[Form, Sizes | None]] = [
+        (form, sizes) for form in layout.forms for sizes in possible_sizes(layout, form, shapes)
+    ]
+    if not fitting:
+        fitting = [(form, None) for form in layout.forms if _one_vector(layout, form, shapes)]
     if not fitting:
         return None
     variants = {variant for form, _ in fitting for variant in form.reset_after}
@@ -87,6 +96,11 @@ def _recognised(layout: Layout, path: str, names: Mapping[str, str], tensors: Ma
         form.has_bias,
         dtypes.pop().name,
     )
+
+
+def _one_vector(layout: Layout, form: Form, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Return whether this is one vector of everything: it does not tell its units, but its length fits."""
+    return len(shapes) == 1 and any(possible_sizes(layout, form, shapes, units=1))
 
 
 def _readings(layout: str, tensor: str) -> Iterable[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""What a file format is to gruspec. Those that need a framework register under the entry-point group ``gruspec.formats``."""
+"""What a file format is to gruspec.
+
+Formats that need a framework register under the entry-point group ``gruspec.formats``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from gruspec.layouts import layout_named
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gruspec.files.checkpoint import Checkpoint, Contents
+    from gruspec.files.checkpoint import Checkpoint, Contents, Entry
 
 GROUP = "gruspec.formats"
 
@@ -34,6 +37,8 @@ class Format(ABC):
     """The extra of the distribution that brings them."""
     mapped: ClassVar[bool] = False
     """Whether files larger than memory can be read and written."""
+    sequential: ClassVar[bool] = False
+    """Whether the writer writes one file from its beginning to its end, and never changes what it has written."""
     writable: ClassVar[bool] = True
     """Whether there is a writer."""
     folder: ClassVar[bool] = False
@@ -53,7 +58,7 @@ class Format(ABC):
             If it is damaged, hostile or larger than it may be.
         """
 
-    def write(self, path: Path, contents: Contents) -> None:  # noqa: ARG002  for formats that have a writer
+    def write(self, path: Path, contents: Contents) -> None:
         """Write a new file, or folder, at a path where there is none. The caller makes this atomic.
 
         Raises
@@ -62,6 +67,10 @@ class Format(ABC):
             If the format cannot hold the contents: the message names what.
         """
         raise NotImplementedError(self.name)
+
+    def refuses(self, entry: Entry) -> str | None:  # noqa: ARG002  for formats that cannot hold everything
+        """Return why the format cannot hold a tensor that is no part of a GRU, so that it is left; None if it can."""
+        return None
 
     def array_name(self, path: str, layout: str, array: str) -> str:
         """Return the name of the tensor for an array of a GRU at a path."""

@@ -42,9 +42,10 @@ def appearing(path: Path, *, force: bool = False) -> Iterator[Path]:
         written = sorted(folder.iterdir(), key=lambda entry: (entry.name == path.name, entry.name))
         for entry in written:
             _synchronise(entry)
-        for entry in written:
-            target = path.parent / entry.name
+        targets = [path.parent / entry.name for entry in written]
+        for target in targets:
             _check_free(target, force=force)
+        for entry, target in zip(written, targets, strict=True):
             if entry.is_dir() and target.is_dir():
                 shutil.rmtree(target)
             entry.replace(target)
