@@ -109,7 +109,7 @@ def _main(path: Path, form: str, count: int, seed: int, *, checked: bool) -> dic
             if time.monotonic() - start > _SLOW:
                 wrong.append(f"{number}: {victim.name}: took {time.monotonic() - start:.1f} s")
             shutil.rmtree(folder)
-    frameworks = sorted({"tensorflow", "jax", "flax", "orbax.checkpoint", "tensorstore"} & set(sys.modules))
+    frameworks = sorted({"tensorflow", "torch", "jax", "flax", "orbax.checkpoint", "tensorstore"} & set(sys.modules))
     return {**outcomes, "wrong": wrong, "imported": frameworks}
 
 
