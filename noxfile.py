@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -21,6 +24,20 @@ FRAMEWORKS = {
     "onnx": ["onnx"],
 }
 """Extras that each adapter's tests need."""
+
+_FRIENDS = ["flax", "dm-haiku", "equinox", "openvino", "mlx[cpu]", "onednn-cpu-gomp"]
+_OLD = ["numpy==1.23.5", "ml_dtypes==0.5.4", "einops", "safetensors", "click", "rich", "python-flint"]
+WEIGHTS = {
+    "together": ["-e", ".[reference,files,tensorflow,torch,jax,onnx]", *_FRIENDS],
+    "keras": ["-e", ".[reference,files,jax,onnx]", "keras"],
+    "paddle": ["-e", ".[reference,files,torch,onnx]", "paddlepaddle"],
+    "mxnet": ["mxnet", "torch==2.13.0", *_OLD],
+}
+"""What the frameworks need whose layouts are checked, by those that can live in one environment.
+
+Paddle has a oneDNN of its own; Keras 3 is looked at only where legacy Keras is not; MXNet needs an older NumPy than
+gruspec declares, with which layouts and certification work as well.
+"""
 
 
 def group(name: str) -> list[str]:
@@ -79,6 +96,35 @@ def seed_layer(session: nox.Session) -> None:
     """Compare gruspec_numpy.GRU with the layer it is, on random configurations: ``-- --examples N --seed S``."""
     install(session, "-e", ".[tensorflow,reference]", *group("test"))
     session.run("python", "tests/differential/seed_layer.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read damaged files of every format: ``-- --mutations N --seed S``, or ``-- --format npz --only K`` for one."""
+    install(session, "-e", ".[files,orbax,tensorflow,torch,jax,onnx]", "flax")
+    session.run("python", "tests/fuzz/fuzz_files.py", *(session.posargs or ["--mutations", "20000", "--seed", "0"]))
+
+
+@nox.session
+@nox.parametrize("name", list(WEIGHTS))
+def weights(session: nox.Session, name: str) -> None:
+    """Check every layout against its framework, and conversions between all that are in one environment.
+
+    WebNN runs in browsers and Core ML on Apple's systems, so that their layouts rest on published documentation alone;
+    cuDNN and CuDNNGRU run where TensorFlow sees a GPU, and elsewhere their tests are skipped.
+    """
+    session.log("These run nowhere here: webnn-zrn, webnn-rzn, coreml; these on a GPU: cudnn, cudnn-gru.")
+    requirements = ["-c", "constraints-weights.txt", *WEIGHTS[name], *group("test")]
+    if name != "mxnet":
+        install(session, *requirements)
+    elif sys.version_info < (3, 12):
+        session.install(*requirements)
+        session.install("--no-deps", "-e", ".")
+    else:
+        session.skip("MXNet needs a NumPy that needs Python 3.11")
+    session.env["KERAS_BACKEND"] = "jax" if name == "keras" else "tensorflow"
+    declared = sorted(Path("tests/unit").glob("test_layout*.py")) if name == "together" else []
+    session.run("pytest", "tests/weights", *map(str, declared), *session.posargs)
 
 
 @nox.session
