@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "check": ("gruspec.cli.check", "Run the golden suite on implementations."),
+    "convert": ("gruspec.cli.convert", "Convert the GRUs of a checkpoint or model file to another layout."),
     "diagnose": ("gruspec.cli.diagnose", "Name what an implementation does differently, or where weights come from."),
     "faults": ("gruspec.cli.faults", "Show which wrong GRUs the golden suite catches."),
     "generate": ("gruspec.cli.generate", "Write the golden data with proven values, or check it."),
+    "inspect": ("gruspec.cli.inspect", "List every GRU of checkpoints and model files, and what each can become."),
     "list": ("gruspec.cli.listing", "List implementations and what they can do."),
     "parity": ("gruspec.cli.parity", "Compare implementations with each other."),
     "sweep": ("gruspec.cli.sweep", "Run implementations on fresh random cases."),
@@ -119,6 +121,9 @@ Examples:
                                         what it does differently
   gruspec sweep torch --minutes 10      fresh random cases, and a script for what fails
   gruspec parity torch jax              whether two implementations may be exchanged
+  gruspec inspect model.h5              the GRUs of a file, and what they can become
+  gruspec convert model.h5 model.pt --to torch
+                                        the weights in another framework's layout
 """
 
 

@@ -21,7 +21,7 @@ from gruspec.backend import Registry
 from gruspec.cli import main
 from gruspec.report import console
 
-COMMANDS = ("check", "diagnose", "faults", "generate", "list", "parity", "sweep")
+COMMANDS = ("check", "convert", "diagnose", "faults", "generate", "inspect", "list", "parity", "sweep")
 HERE = Path(__file__).parent
 
 COUNTS = {
