@@ -25,10 +25,10 @@ FRAMEWORKS = {
 }
 """Extras that each adapter's tests need."""
 
-_FRIENDS = ["flax", "dm-haiku", "equinox", "openvino", "mlx[cpu]", "onednn-cpu-gomp"]
+_FRIENDS = ["flax", "optax", "dm-haiku", "equinox", "openvino", "mlx[cpu]", "onednn-cpu-gomp"]
 _OLD = ["numpy==1.23.5", "ml_dtypes==0.5.4", "einops", "safetensors", "click", "rich", "python-flint"]
 WEIGHTS = {
-    "together": ["-e", ".[reference,files,tensorflow,torch,jax,onnx]", *_FRIENDS],
+    "together": ["-e", ".[reference,files,orbax,tensorflow,torch,jax,onnx]", *_FRIENDS],
     "keras": ["-e", ".[reference,files,jax,onnx]", "keras"],
     "paddle": ["-e", ".[reference,files,torch,onnx]", "paddlepaddle"],
     "mxnet": ["mxnet", "torch==2.13.0", *_OLD],
@@ -108,7 +108,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name", list(WEIGHTS))
 def weights(session: nox.Session, name: str) -> None:
-    """Check every layout against its framework, and conversions between all that are in one environment.
+    """Check every layout against its framework, conversions between all in one environment, and JAX's files.
 
     WebNN runs in browsers and Core ML on Apple's systems, so that their layouts rest on published documentation alone;
     cuDNN and CuDNNGRU run where TensorFlow sees a GPU, and elsewhere their tests are skipped.
@@ -123,8 +123,8 @@ def weights(session: nox.Session, name: str) -> None:
     else:
         session.skip("MXNet needs a NumPy that needs Python 3.11")
     session.env["KERAS_BACKEND"] = "jax" if name == "keras" else "tensorflow"
-    declared = sorted(Path("tests/unit").glob("test_layout*.py")) if name == "together" else []
-    session.run("pytest", "tests/weights", *map(str, declared), *session.posargs)
+    more = [*sorted(Path("tests/unit").glob("test_layout*.py")), Path("tests/backends/test_jax_files.py")]
+    session.run("pytest", "tests/weights", *map(str, more if name == "together" else ()), *session.posargs)
 
 
 @nox.session

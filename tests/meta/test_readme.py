@@ -32,7 +32,8 @@ def test_ci_calls_the_test_command_and_no_other_session() -> None:
 
 def test_sessions_exist() -> None:
     noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
-    for session in ("parity", "tests", "lint", "typing", "wheel", "golden", "framework", "seed_layer", "peers"):
+    sessions = "parity tests lint typing wheel golden framework seed_layer peers weights fuzz"
+    for session in sessions.split():
         assert re.search(rf"^def {session}\(session: nox\.Session", noxfile, re.MULTILINE), session
 
 
