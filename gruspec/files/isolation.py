@@ -21,7 +21,7 @@ from gruspec.errors import FileError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PROCESSOR_SECONDS = 3
+_PROCESSOR_SECONDS = 2
 _BYTES_PER_SECOND = 64 << 20
 _PATIENCE = 15
 _MEMORY = 32 << 20
@@ -48,7 +48,7 @@ def isolated(
 ) -> Any:
     """Run a function on a file in a child process, with limits that follow from the size of the file.
 
-    It has 3 seconds of processor time, and one more for every 64 MiB of the file; 32 MiB of memory beyond what it
+    It has 2 seconds of processor time, and one more for every 64 MiB of the file; 32 MiB of memory beyond what it
     starts with, and 4 times the file. Where the operating system has no such limits, the time on the clock alone is
     limited.
 
