@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from gruspec.layouts.operators import ONNX_ACTIVATIONS
+
 from .model import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -25,8 +27,7 @@ PARAMETERS: Mapping[str, Mapping[str, float | None]] = {
 
 Not known for those without such an operator, and where ONNX Runtime takes 0 instead: Affine and ThresholdedRelu.
 """
-_PLAIN = ("Relu", "Sigmoid", "Softplus", "Softsign", "Tanh")
-_SPELLED = {name.lower(): name for name in (*_PLAIN, *PARAMETERS)}
+_SPELLED = {name.lower(): name for name in ONNX_ACTIVATIONS}
 _WRITTEN = re.compile(r"(?P<name>\w+)\((?P<parameters>[^()]*)\)")
 _NEAR = 1e-6
 
@@ -71,7 +72,7 @@ def activation_named(text: str) -> Activation | None:
         return Activation(name, dict(zip(("alpha", "beta"), pair or (), strict=False)))
     match = _WRITTEN.fullmatch(text)
     name = match["name"] if match else text
-    if name not in (*_PLAIN, *PARAMETERS):
+    if name not in ONNX_ACTIVATIONS:
         return None
     pairs = re.findall(r"(\w+)=([^,\s]+)", match["parameters"]) if match else []
     try:

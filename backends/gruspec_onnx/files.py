@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from gruspec.files import Contents, Entry, FoundGRU, Tensor
+    from gruspec.files import Contents, Entry, FoundGRU, Tensor, WrittenGRU
     from gruspec.files.mapping import MappedFile
 
     from .model_tensors import ModelTensors
@@ -32,6 +32,7 @@ class OnnxFormat(Format):
     suffixes = (".onnx",)
     modules = ("onnx",)
     extra = "onnx"
+    states = frozenset({"reset_after", "go_backwards", "time_major"})
 
     def recognises(self, path: Path) -> bool:
         """Return whether a file begins as a model does, or is named as one."""
@@ -86,6 +87,12 @@ class OnnxFormat(Format):
             from .template import write_like
 
             write_like(path, contents, contents.template)
+
+    def stated(self, gru: WrittenGRU) -> tuple[str, ...]:
+        """Return a note on the activations and the direction that a new operator has where nobody has told them."""
+        from .new_model import assumed
+
+        return tuple(assumed(gru))
 
     def refuses(self, entry: Entry) -> str | None:
         """Return why a model cannot hold a tensor; None if it can."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gruspec.errors import RefusedFile, listed
+from gruspec.layouts.operators import ONNX_SEPARATOR
 
 from .activations import DEFAULTS, PARAMETERS, Activation, activation_named
 from .model import IR_VERSION, OPSET
 from .model_tensors import kind_of, known_dtypes
-from .operators import SEPARATOR, WEIGHTS
+from .operators import WEIGHTS
 from .storing import Numbers, save
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _NEWER = {"bfloat16": (22, 10)}
 """The opset and the version of files from which the operator takes a dtype, where that is not :data:`OPSET`."""
 _LAYOUT = "onnx"
+_FORWARD = "forward"
 
 
 def write_new(path: Path, contents: Contents) -> None:
@@ -76,6 +78,18 @@ def check_layouts(path: Path, contents: Contents) -> None:
         raise RefusedFile(f"{path}: ONNX has the dtypes {listed(known_dtypes())}, and not those of {listed(strange)}")
 
 
+def assumed(gru: WrittenGRU) -> Iterator[str]:
+    """Yield what a new operator says of a GRU although nobody has told it."""
+    names = (gru.recurrent_activation, gru.activation)
+    written = [default for name, default in zip(names, DEFAULTS, strict=True) if name is None]
+    if written and gru.sizes.directions == 1 and "go_backwards" not in gru.options:
+        written.append(_FORWARD)
+    if written:
+        *first, last = written
+        text = f"{listed(first)} and {last} were" if first else f"{last} was"
+        yield f"activations are not told: {text} written"
+
+
 def _add(graph: onnx.GraphProto, gru: WrittenGRU, path: Path) -> None:
     """Add an operator, its inputs and its outputs to a graph."""
     import onnx
@@ -107,16 +121,16 @@ def _add(graph: onnx.GraphProto, gru: WrittenGRU, path: Path) -> None:
 
 
 def _attributes(gru: WrittenGRU, path: Path) -> dict[str, Any]:
-    directions = ("reverse" if gru.options.get("go_backwards") else "forward", "bidirectional")
+    directions = ("reverse" if gru.options.get("go_backwards") else _FORWARD, "bidirectional")
     return {
         "hidden_size": gru.sizes.units,
         "direction": directions[gru.sizes.directions - 1],
         "linear_before_reset": int(gru.reset_after),
-        **activation_attributes(gru, path),
+        **_activation_attributes(gru, path),
     }
 
 
-def activation_attributes(gru: WrittenGRU, path: Path) -> dict[str, Any]:
+def _activation_attributes(gru: WrittenGRU, path: Path) -> dict[str, Any]:
     """Return the attributes that say the activations of a GRU; those that are not known are the operator's own.
 
     Raises
@@ -142,7 +156,7 @@ def _stated(gru: WrittenGRU, path: Path) -> Iterator[Activation]:
     for direction in range(gru.sizes.directions):
         names = {"recurrent_activation": gru.recurrent_activation, "activation": gru.activation}
         for (key, name), default in zip(names.items(), DEFAULTS, strict=True):
-            each = default if name is None else name.split(SEPARATOR)[direction % (name.count(SEPARATOR) + 1)]
+            each = default if name is None else name.split(ONNX_SEPARATOR)[direction % (name.count(ONNX_SEPARATOR) + 1)]
             activation = activation_named(each)
             if activation is None or None in activation.parameters.values():
                 raise RefusedFile(f"{path}: {gru.path or 'the GRU'}: the operator has no {key}={each!r}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gruspec.files import FoundGRU
 from gruspec.layouts import Sizes
+from gruspec.layouts.operators import ONNX_SEPARATOR
 
 from .activations import DEFAULTS, activations_read
 from .constants import Computed, source_of
@@ -24,8 +25,6 @@ WEIGHTS = ("W", "R", "B")
 FIRST_WEIGHT = 1
 """Which input of the operator is W."""
 SEQUENCE_LENS, INITIAL_H = 4, 5
-SEPARATOR = " | "
-"""Stands between the activations of two directions that differ."""
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 
 
@@ -117,7 +116,7 @@ def _activations(attributes: Mapping[str, onnx.AttributeProto], directions: int)
     clip = attributes["clip"].f if "clip" in attributes else None
     found = [each.text for each in activations_read(names or DEFAULTS * directions, alphas, betas, clip)]
     gates, candidates = (list(dict.fromkeys(found[first::2])) for first in (0, 1))
-    return SEPARATOR.join(gates), SEPARATOR.join(candidates)
+    return ONNX_SEPARATOR.join(gates), ONNX_SEPARATOR.join(candidates)
 
 
 def _options(

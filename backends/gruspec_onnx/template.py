@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gruspec.errors import RefusedFile, listed
+from gruspec.errors import RefusedFile
 from gruspec.files.mapping import MappedFile
+from gruspec.files.templates import check_fits, other_activations, placed
 
 from .files import parsed
 from .model_tensors import ModelTensors
-from .new_model import activation_attributes, check_layouts
+from .new_model import check_layouts
 from .operators import FIRST_WEIGHT, WEIGHTS, Unfit, found_gru, is_gru
-from .scopes import ONNX_DOMAINS, constant_value, references, scopes
+from .scopes import references, scopes
 from .storing import Numbers, save
 
 if TYPE_CHECKING:
@@ -19,22 +20,21 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from gruspec.files import Checkpoint, Contents, Entry, FoundGRU, WrittenGRU
+    from gruspec.files import Checkpoint, Contents, FoundGRU, WrittenGRU
 
-    from .constants import Source
     from .scopes import Scope
 
 
 def write_like(path: Path, contents: Contents, template: Checkpoint) -> None:
     """Write the model of a template with new weights.
 
-    A GRU goes to the operator with its path. Other tensors replace those of the same name, and where the template has
-    none they are added as initialisers that nothing takes.
+    A GRU goes to the operator with its path, or to the only one. That states the variant anew; its activations stay as
+    they are.
 
     Raises
     ------
     RefusedFile
-        If the template has no GRU of a path, or one of other sizes, or a tensor of a name with another shape or dtype.
+        If the template has no GRU of a path, or one of other activations or sizes.
     """
     check_layouts(path, contents)
     data = MappedFile(template.path)
@@ -43,10 +43,12 @@ def write_like(path: Path, contents: Contents, template: Checkpoint) -> None:
         model, numbers = parsed(data), Numbers()
         operators = _Operators(model, tensors)
         before = references(model)
-        for gru in contents.grus:
-            operators.replace(path, gru, numbers)
+        pairs = placed(path, contents, template)
+        differences = [f"{gru.path}: {other}" for gru, own in pairs for other in other_activations(gru, own)]
+        check_fits(path, template, differences)
+        for gru, own in pairs:
+            operators.replace(path, gru, own, numbers)
         _prune(model, before)
-        _carry(path, model, contents.carried, numbers)
         save(path, model, numbers, tensors)
     finally:
         tensors.close()
@@ -56,25 +58,23 @@ class _Operators:
     """The GRU operators of a model by path."""
 
     def __init__(self, model: onnx.ModelProto, tensors: ModelTensors) -> None:
-        self._found: dict[str, tuple[onnx.NodeProto, Scope, FoundGRU, dict[str, Source]]] = {}
+        self._found: dict[str, tuple[onnx.NodeProto, Scope]] = {}
         self._names = {name for scope in scopes(model) for name in (*scope.stored, *scope.producers)}
         for scope in scopes(model):
             for node in filter(is_gru, scope.nodes):
                 try:
-                    gru, sources = found_gru(node, scope, tensors)
+                    gru, _ = found_gru(node, scope, tensors)
                 except Unfit:
                     continue
-                self._found[gru.path] = (node, scope, gru, sources)
+                self._found[gru.path] = (node, scope)
 
-    def replace(self, path: Path, gru: WrittenGRU, numbers: Numbers) -> None:
-        """Give an operator new weights, and what else they need of it."""
-        if gru.path not in self._found:
-            raise RefusedFile(f"{path}: the template has no GRU {gru.path!r}; it has {listed(self._found)}")
-        node, scope, found, _ = self._found[gru.path]
-        if gru.sizes != found.sizes:
-            raise RefusedFile(f"{path}: {gru.path!r} has {gru.sizes}, and in the template it has {found.sizes}")
+    def replace(self, path: Path, gru: WrittenGRU, own: FoundGRU, numbers: Numbers) -> None:
+        """Give an operator new weights, and the variant that they are of."""
+        node, scope = self._found[own.path]
+        if gru.sizes != own.sizes:
+            raise RefusedFile(f"{path}: {gru.path!r} has {gru.sizes}, and in the template it has {own.sizes}")
         if scope.graph is None:
-            raise RefusedFile(f"{path}: {gru.path!r} is in a function of the template, which keeps no weights")
+            raise RefusedFile(f"{path}: {own.path!r} is in a function of the template, which keeps no weights")
         inputs = list(node.input) + [""] * (FIRST_WEIGHT + len(WEIGHTS) - len(node.input))
         for number, array in enumerate(WEIGHTS, FIRST_WEIGHT):
             inputs[number] = ""
@@ -86,13 +86,7 @@ class _Operators:
             inputs.pop()
         del node.input[:]
         node.input.extend(inputs)
-        stated = {"linear_before_reset": int(gru.reset_after)}
-        if (gru.activation, gru.recurrent_activation) not in (
-            (None, None),
-            (found.activation, found.recurrent_activation),
-        ):
-            stated |= activation_attributes(gru, path)
-        _state(node, stated)
+        _state_variant(node, reset_after=gru.reset_after)
 
     def _new_name(self, name: str) -> str:
         number, new = 1, name
@@ -102,15 +96,13 @@ class _Operators:
         return new
 
 
-def _state(node: onnx.NodeProto, stated: dict[str, Any]) -> None:
-    """Set attributes of a node; those of activations go together."""
+def _state_variant(node: onnx.NodeProto, *, reset_after: bool) -> None:
     import onnx
 
-    parameters = ("activation_alpha", "activation_beta", "clip") if "activations" in stated else ()
-    kept = [attribute for attribute in node.attribute if attribute.name not in (*stated, *parameters)]
-    new = [onnx.helper.make_attribute(name, value) for name, value in stated.items()]
+    name = "linear_before_reset"
+    kept = [attribute for attribute in node.attribute if attribute.name != name]
     del node.attribute[:]
-    node.attribute.extend([*kept, *new])
+    node.attribute.extend([*kept, onnx.helper.make_attribute(name, int(reset_after))])
 
 
 def _prune(model: onnx.ModelProto, before: dict[str, set[str]]) -> None:
@@ -130,38 +122,3 @@ def _prune(model: onnx.ModelProto, before: dict[str, set[str]]) -> None:
 def _remove_named(values: Any, name: str) -> None:
     for value in [value for value in values if value.name == name]:
         values.remove(value)
-
-
-def _carry(path: Path, model: onnx.ModelProto, carried: tuple[Entry, ...], numbers: Numbers) -> None:
-    """Give tensors their values by name."""
-    places = {scope.prefix + name: proto for scope in scopes(model) for name, proto in _stored(scope).items()}
-    for entry in carried:
-        proto = places.get(entry.name)
-        if proto is None:
-            proto = model.graph.initializer.add(name=entry.name)
-        else:
-            _check_alike(path, proto, entry)
-        numbers.give(proto, entry)
-
-
-def _stored(scope: Scope) -> dict[str, onnx.TensorProto]:
-    """Return the stored tensors of a graph as they are in the model, to be changed."""
-    found = {proto.name: proto for proto in (scope.graph.initializer if scope.graph is not None else ())}
-    for node in scope.nodes:
-        value = constant_value(node) if node.domain in ONNX_DOMAINS else None
-        if value is not None:
-            found[node.output[0]] = value
-    return found
-
-
-def _check_alike(path: Path, proto: onnx.TensorProto, entry: Entry) -> None:
-    import onnx
-
-    from .model_tensors import kind_of
-
-    kind = onnx.TensorProto.DataType.Name(proto.data_type)
-    if tuple(proto.dims) != entry.shape or kind != kind_of(entry.dtype):
-        raise RefusedFile(
-            f"{path}: tensor {entry.name!r} is {entry.dtype} {entry.shape}, and in the template it is {kind} "
-            f"{tuple(proto.dims)}"
-        )

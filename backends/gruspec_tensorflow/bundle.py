@@ -119,6 +119,8 @@ class Bundle:
             shard = shard_of(self.prefix, number, count)
             if not shard.is_file():
                 raise FileError(f"{shard}: is missing; the index {self.index.name} needs it")
+            if shard.resolve().parent != self.index.resolve().parent:
+                raise FileError(f"{shard}: leads into another folder than its index {self.index.name}; copy it there")
             shards.append(shard)
         return tuple(shards)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from gruspec.errors import FileError, RefusedFile, listed
 from gruspec.files import Checkpoint, Format, Tensor, find_grus
+from gruspec.files.templates import check_fits, new_weights
 from gruspec_tensorflow.bundle import INDEX, Bundle, index_of, is_index, prefix_of
 from gruspec_tensorflow.bundle_writing import problem_of, write_bundle, write_changed_bundle
 from gruspec_tensorflow.graph import OBJECT_GRAPH, SAVED_MODEL, configured_grus, object_graph
@@ -18,7 +19,7 @@ from gruspec_tensorflow.graph import OBJECT_GRAPH, SAVED_MODEL, configured_grus,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gruspec.files import Contents, Entry, FoundGRU, WrittenGRU
+    from gruspec.files import Contents, Entry, FoundGRU
     from gruspec.files.keras_config import ConfiguredGRU
     from gruspec_tensorflow.graph import TrackedObject
 
@@ -93,6 +94,12 @@ class SavedModelFormat(Format):
         """Read variables, and what legacy Keras says of its layers; no function of the model is loaded."""
         if not self.recognises(path):
             raise FileError(f"{path}: no SavedModel, which is a folder with a {SAVED_MODEL}")
+        links = [str(entry.relative_to(path)) for entry in path.rglob("*") if entry.is_symlink()]
+        if links:
+            raise FileError(
+                f"{path}: has links ({listed(links)}), which may lead out of it and are not followed; copy it with "
+                "what they lead to, as cp -rL does"
+            )
         if not index_of(path / _VARIABLES).is_file():
             return Checkpoint(path, self.name, {}, (), mapped=True)
         return _checkpoint(path, self.name, Bundle(path / _VARIABLES), folder=path)
@@ -108,9 +115,6 @@ class SavedModelFormat(Format):
                 "write a tf-checkpoint and load that into the model"
             )
         source = contents.template.path
-        links = [entry for entry in source.rglob("*") if entry.is_symlink()]
-        if links:
-            raise RefusedFile(f"{source}: the template has links ({listed(links)}), which are not followed")
         bundle = Bundle(source / _VARIABLES)
         changed = _changed(path, contents, contents.template, bundle)
         shutil.copytree(source, path, ignore=partial(_not_copied, source))
@@ -195,32 +199,16 @@ def _changed(path: Path, contents: Contents, template: Checkpoint, bundle: Bundl
     Raises
     ------
     RefusedFile
-        If a GRU is none of the template, or has other shapes or another dtype there.
+        If a GRU is none of the template, or differs from it; or the variables there are partitioned.
     """
-    changed: dict[str, Entry] = {}
-    problems = []
+    given = new_weights(path, contents, template)
+    check_fits(
+        path,
+        template,
+        [f"{key} is cut into parts there, where nothing can be replaced" for key in given if bundle.records[key].parts],
+    )
     copies = _copies(bundle)
-    for gru in contents.grus:
-        own = _in_template(gru, contents, template)
-        if own is None:
-            there = listed(f"{found.path} ({found.layout})" for found in template.grus)
-            problems.append(f"{gru.path}: no {gru.layout} GRU of that path is in the template, which has {there}")
-            continue
-        if set(own.names) != set(gru.arrays):
-            problems.append(f"{gru.path}: has {listed(gru.arrays)}, the template {listed(own.names)}")
-            continue
-        for array, entry in gru.arrays.items():
-            key = own.names[array]
-            record = bundle.records[key]
-            if (record.shape, record.dtype) != (entry.shape, entry.dtype) or record.parts:
-                problems.append(
-                    f"{gru.path}: {array} is {entry.dtype} {entry.shape}, in the template {record.dtype_name} "
-                    f"{record.shape}"
-                )
-            changed.update(dict.fromkeys(copies.get(key, (key,)), entry))
-    if problems:
-        raise RefusedFile(f"{path}: {'; '.join(problems)}")
-    return changed
+    return {copy: entry for key, entry in given.items() for copy in copies.get(key, (key,))}
 
 
 def _copies(bundle: Bundle) -> dict[str, list[str]]:
@@ -231,12 +219,3 @@ def _copies(bundle: Bundle) -> dict[str, list[str]]:
         if record is not None:
             alike[tracked.name, record.checksum, record.shape].append(tracked.key)
     return {key: keys for keys in alike.values() for key in keys}
-
-
-def _in_template(gru: WrittenGRU, contents: Contents, template: Checkpoint) -> FoundGRU | None:
-    """Return the GRU of the template in whose place another is put: that of its path, or the only one."""
-    fitting = [found for found in template.grus if gru.layout in found.layouts]
-    same = [found for found in fitting if found.path == gru.path]
-    if not same and len(contents.grus) == 1 and len(fitting) == 1:
-        return fitting[0]
-    return same[0] if same else None

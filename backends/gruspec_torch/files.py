@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from gruspec.errors import FileError, RefusedFile, listed
-from gruspec.files import Checkpoint, Format, find_grus
+from gruspec.files import Checkpoint, Entry, Format, find_grus
+from gruspec.files.templates import check_fits, new_weights
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gruspec.files import Contents, Entry
+    from gruspec.files import Contents, Tensor
     from gruspec.files.mapping import MappedFile
 
     from .archive import Archive
@@ -92,22 +94,26 @@ class TorchFormat(Format):
     def write(self, path: Path, contents: Contents) -> None:
         """Write tensors with ``torch.save``: in one dict, or in the containers that a source of this format had.
 
+        With a template, its tensors are written in its containers, those of the GRUs with new values.
+
         Raises
         ------
         RefusedFile
-            If PyTorch does not have a dtype, or two tensors have one name.
+            If PyTorch does not have a dtype, or two tensors have one name; or if the template does not fit, or has
+            what is no tensor.
         """
         import torch
 
         from .nesting import nested
 
         tensors: dict[str, torch.Tensor] = {}
-        for entry in contents.entries:
+        entries = contents.entries if contents.template is None else _of_template(path, contents, contents.template)
+        for entry in entries:
             reason = self.refuses(entry)
             if reason or entry.name in tensors:
                 raise RefusedFile(f"{path}: tensor {entry.name!r} {reason or 'is there twice'}")
             tensors[entry.name] = _tensor(entry, path.parent)
-        metadata = contents.metadata or (contents.template.metadata if contents.template else {})
+        metadata = contents.template.metadata if contents.template else contents.metadata
         torch.save(nested(tensors, metadata), path)
 
     def refuses(self, entry: Entry) -> str | None:
@@ -120,6 +126,38 @@ class TorchFormat(Format):
         if entry.dtype.name in known and entry.dtype.isnative:
             return None
         return f"has the dtype {entry.dtype}, and PyTorch has {listed(known)}"
+
+
+def _of_template(path: Path, contents: Contents, template: Checkpoint) -> tuple[Entry, ...]:
+    """Return all tensors of a template, those of its GRUs with new values.
+
+    Raises
+    ------
+    RefusedFile
+        If it does not fit, or has what is no tensor and would be lost.
+    """
+    check_fits(
+        path,
+        template,
+        [
+            f"{name} {reason}, and tensors alone can be written; save the state dict alone as template"
+            for name, reason in template.left.items()
+        ],
+    )
+    changed = new_weights(path, contents, template)
+    return tuple(
+        replace(changed[name], name=name) if name in changed else _as_it_is(tensor)
+        for name, tensor in template.tensors.items()
+    )
+
+
+def _as_it_is(tensor: Tensor) -> Entry:
+    """Return an entry with the values of a tensor of a mapped file."""
+
+    def fill(values: NDArray[Any]) -> None:
+        values[...] = tensor.read()
+
+    return Entry(tensor.name, tensor.shape, tensor.dtype, fill, tensor.read)
 
 
 def _members(path: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from gruspec.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Executor
 
     from gruspec.verification.jobs import Job, Outcome
 
@@ -39,6 +41,8 @@ _OPTIONS = {
     "allow_folding": "--allow-folding",
     "source_layout=": "--from LAYOUT",
     "as template": "--template FILE",
+    "layers=": "--layer PATH",
+    "rename=": "--rename OLD=NEW",
 }
 """What messages call arguments of Python, and the options for them."""
 
@@ -48,7 +52,7 @@ _MIB = 2**20
 
 
 @click.command("convert", epilog=_EXAMPLES)
-@click.argument("sources", nargs=-1, required=True, metavar="SRC...")
+@click.argument("sources", nargs=-1, metavar="SRC...")
 @click.argument("target", metavar="DST")
 @click.option("--to", "layout", required=True, metavar="LAYOUT", help="Layout of the GRUs in DST.")
 @click.option(
@@ -157,8 +161,10 @@ def _pairs(sources: Sequence[str], target: str, target_format: str | None) -> _P
     Raises
     ------
     UsageError
-        If a pattern matches nothing, or two files would have one name.
+        If there is but one path, a pattern matches nothing, or two files would have one name.
     """
+    if not sources:
+        raise UsageError(f"{target}: DST is missing, the file to write: gruspec convert {target} DST")
     found = [path for source in sources for path in _matching(source)]
     place = Path(target)
     several = len(found) > 1 or len(sources) > 1 or (not Path(sources[0]).exists() and glob.has_magic(sources[0]))
@@ -232,9 +238,29 @@ def _shared_out(work: Sequence[Job], jobs: int) -> Iterator[Outcome]:
     from gruspec.conformance.pool import worker_pool
 
     with worker_pool(min(jobs, len(work))) as pool:
-        futures = [pool.submit(_in_pool, job) for job in work]
-        for future in futures:
-            yield future.result()
+        futures = [_submitted(pool, job) for job in work]
+        for job, future in zip(work, futures, strict=True):
+            yield _come_of(job, future)
+
+
+def _submitted(pool: Executor, job: Job) -> Future[Outcome]:
+    try:
+        return pool.submit(_in_pool, job)
+    except BrokenExecutor as error:  # a process has died before all work was shared out
+        future: Future[Outcome] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _come_of(job: Job, future: Future[Outcome]) -> Outcome:
+    """Return what has come of a job in another process; of one whose process has died, that it has."""
+    from gruspec.verification.jobs import ENVIRONMENT, Outcome
+
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        message = f"{job.source}: not converted: a process has died, perhaps for lack of memory; try --jobs 1 ({error})"
+        return Outcome(job, ENVIRONMENT, message)
 
 
 def _in_pool(job: Job) -> Outcome:

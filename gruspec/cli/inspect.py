@@ -11,7 +11,7 @@ from gruspec.cli.options import as_json
 from gruspec.errors import GruspecError
 
 if TYPE_CHECKING:
-    from gruspec.report.inspection import Inspected
+    from gruspec.files.inspection import InspectedFile
 
 _EXAMPLES = """\b
 Examples:
@@ -33,6 +33,12 @@ Examples:
 @click.option("--activation", metavar="NAME", help="That of the candidate, where the file does not tell it.")
 @click.option("--recurrent-activation", metavar="NAME", help="That of the gates, where the file does not tell it.")
 @click.option("--units", type=click.IntRange(min=1), metavar="N", help="Where one vector holds all weights.")
+@click.option(
+    "--stack",
+    type=(click.IntRange(min=1), click.IntRange(1, 2)),
+    metavar="LAYERS DIRECTIONS",
+    help="The same; 1 1 by default.",
+)
 @as_json
 def command(
     *,
@@ -43,6 +49,7 @@ def command(
     activation: str | None,
     recurrent_activation: str | None,
     units: int | None,
+    stack: tuple[int, int] | None,
     as_json: bool,
 ) -> None:
     """List every GRU of checkpoints and model files, and what each can become.
@@ -52,10 +59,12 @@ def command(
 
     Exit codes: 0 every file was read, 1 one has no GRU, 2 wrong usage, 3 one is damaged, or something is missing.
     """
-    from gruspec.files import Told, formats
-    from gruspec.layouts import layout_named
+    from gruspec.files import Told, formats, open_file
+    from gruspec.files.inspection import inspect_checkpoint
+    from gruspec.layouts import check_activation, layout_named
+    from gruspec.layouts.printing import printable
     from gruspec.report.console import console
-    from gruspec.report.inspection import files_document, inspected, print_file
+    from gruspec.report.inspection import files_document, print_file
     from gruspec.report.json import text
     from gruspec.verification.jobs import code_of
 
@@ -63,12 +72,15 @@ def command(
         layout_named(layout)
     if format_name is not None:
         formats().get(format_name)
-    told = Told(layout, reset_after, units, None, activation, recurrent_activation)
-    found: list[Inspected] = []
+    for option, name in (("--activation", activation), ("--recurrent-activation", recurrent_activation)):
+        check_activation(option, name)
+    told = Told(layout, reset_after, units, stack, activation, recurrent_activation)
+    found: list[InspectedFile] = []
     problems: list[tuple[Path, GruspecError]] = []
     for path in files:
         try:
-            found.append(inspected(path, format_name, told))
+            with open_file(path, format=format_name) as checkpoint:
+                found.append(inspect_checkpoint(checkpoint, told))
         except GruspecError as error:
             problems.append((path, error))
     if as_json:
@@ -78,5 +90,5 @@ def command(
         for each in found:
             print_file(each, out)
     for _, problem in problems:
-        click.echo(f"gruspec: {problem}", err=True)
+        click.echo(f"gruspec: {printable(problem)}", err=True)
     raise SystemExit(max([0 if each.grus else 1 for each in found] + [code_of(problem) for _, problem in problems]))

@@ -88,19 +88,32 @@ def certificate_path(target: Path) -> Path:
 
 
 def write_certificate(
-    conversion: FileConversion, verification: Mapping[str, Any] | None = None, *, force: bool = False
+    conversion: FileConversion,
+    verification: Mapping[str, Any] | None = None,
+    *,
+    force: bool = False,
+    beside: Path | None = None,
 ) -> Path:
     """Write the certificate of a conversion beside the written file, and return where.
+
+    Parameters
+    ----------
+    conversion, verification
+        As of :func:`certificate`.
+    force
+        Replace one that is there.
+    beside
+        Where the file is, if that is not yet where it will be.
 
     Raises
     ------
     RefusedFile
         If there is one already, and ``force`` is not given.
     """
-    path = certificate_path(conversion.target)
+    path = certificate_path(conversion.target if beside is None else beside)
     text = json.dumps(certificate(conversion, verification), indent=2, ensure_ascii=False, allow_nan=False)
     with appearing(path, force=force) as place:
-        place.write_text(text + "\n", encoding="utf-8")
+        place.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -56,7 +56,7 @@ class FoundGRU:
     use_bias
         Whether there is any bias.
     dtype
-        Name of the dtype.
+        Name of the dtype; where the tensors are of several, which no weights are, those joined by ``" and "``.
     activation, recurrent_activation
         Where the file tells them. Other names than those of :data:`gruspec.spec.ACTIVATIONS` stand as they are.
     options
@@ -79,6 +79,11 @@ class FoundGRU:
     def layout(self) -> str:
         """The likeliest layout."""
         return self.layouts[0]
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether shapes tell that it is a GRU, and not only the name and the length of one vector."""
+        return self.sizes is not None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gruspec.errors import FileError, RefusedFile
+from gruspec.files.certificate import certificate_path
 from gruspec.files.converted import FileConversion, converted_gru, versions_used
 from gruspec.files.hashing import Beside, files_of
 from gruspec.files.mapping import byte_count
@@ -16,6 +17,7 @@ from gruspec.files.planning import Wish, plan_file
 from gruspec.files.reading_back import check_written
 from gruspec.files.registry import format_for_writing, formats, open_file
 from gruspec.files.renaming import Renames
+from gruspec.files.replacing import check_apart, check_replaceable, files_read
 from gruspec.files.selecting import Told
 from gruspec.files.writing import appearing
 from gruspec.layouts import layout_named
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from gruspec.files.planning import FilePlan
 
     Progress = Callable[[int, int], None]
+    Finishing = Callable[[FileConversion, Path], None]
 
 
 def convert_file(
@@ -55,6 +58,7 @@ def convert_file(
     recurrent_activation: str | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    finishing: Finishing | None = None,
 ) -> FileConversion:
     """Write a file with the GRUs of another in another layout; everything else is carried over untouched.
 
@@ -74,7 +78,7 @@ def convert_file(
     rename
         Rules ``old=new`` for paths of GRUs and names of tensors; see :class:`gruspec.files.renaming.Renames`.
     source_layout
-        Where the tensors could be in several.
+        Where the tensors could be in several, and would be another GRU in each.
     source_format, target_format
         Names of formats, where the files do not tell.
     template
@@ -86,9 +90,13 @@ def convert_file(
     dtype
         Of the weights of the GRUs; theirs unless given.
     force
-        Replace the target if it is there.
+        Replace the target if it is there, and remove its certificate. A folder is replaced only where it is a
+        checkpoint of the format.
     progress
         Is called with bytes done and bytes to do, while tensors are written and read back.
+    finishing
+        Is called with what was done, and the place of the file before it appears. Files that it writes beside that
+        place appear with the file; what it raises keeps it from appearing.
 
     Returns
     -------
@@ -100,7 +108,7 @@ def convert_file(
     RefusedConversion
         If the layout cannot hold a GRU. Nothing is written.
     RefusedFile
-        If the format cannot hold it, the target is there already or is the source.
+        If the format cannot hold it, or the target is there already, or is the source or something else that must stay.
     FileError
         If the source is damaged, or the target did not read back as it was meant.
     UsageError, SpecError, SpecTypeError
@@ -119,39 +127,60 @@ def convert_file(
     if source_layout is not None:
         layout_named(source_layout)
     writer = format_for_writing(target, target_format)
-    _check_apart(target, {"source": source, "template": None if template is None else Path(template)})
     with ExitStack() as opened:
         read = opened.enter_context(open_file(source, format=source_format))
         kept = None if template is None else opened.enter_context(open_file(template, format=writer.name))
+        check_apart(target, _by_role(read, kept))
         filed = plan_file(read, writer, wish, layers=layers, renames=renames, template=kept)
-        return _written(read, target, writer, filed, force=force, progress=progress)
+        return _written(read, target, writer, filed, force=force, progress=progress, finishing=finishing)
 
 
-def _check_apart(target: Path, others: Mapping[str, Path | None]) -> None:
-    for role, other in others.items():
-        if other is not None and (
-            target.resolve() == other.resolve() or (target.exists() and other.exists() and target.samefile(other))
-        ):
-            raise RefusedFile(f"{target}: is the {role}; write to another name")
+def _by_role(source: Checkpoint, template: Checkpoint | None) -> dict[str, Checkpoint]:
+    return {"source": source} if template is None else {"source": source, "template": template}
 
 
 def _written(
-    read: Checkpoint, target: Path, writer: Format, filed: FilePlan, *, force: bool, progress: Progress | None
+    read: Checkpoint,
+    target: Path,
+    writer: Format,
+    filed: FilePlan,
+    *,
+    force: bool,
+    progress: Progress | None,
+    finishing: Finishing | None,
 ) -> FileConversion:
-    files = list(read.files) or files_of(read.path)
+    files = files_read(read)
     before = _stamps(files)
     steps = _Steps(2 * sum(byte_count(entry.shape, entry.dtype) for entry in filed.contents.entries), progress)
+    check = partial(check_replaceable, writer=writer, read=_by_role(read, filed.contents.template))
     with Beside() as beside:
         source_sha256 = beside.digest(files, read.path.parent)
         try:
-            with appearing(target, force=force) as place, _naming(place, target):
+            with (
+                appearing(target, force=force, check=check, obsolete=[certificate_path(target)]) as place,
+                _naming(place, target),
+            ):
                 target_sha256 = _write(place, writer, _reporting(filed.contents, steps), beside)
                 names = check_written(place, writer, filed, read.tensors, steps)
                 if _stamps(files) != before:
                     raise FileError(f"{read.path}: changed while it was read; convert it again")
                 digests = source_sha256.result(), target_sha256.result()
+                done = _done(read, target, writer, filed, names, digests)
+                if finishing is not None:
+                    finishing(done, place)
+                return done
         except OSError as error:
             raise FileError(f"{target}: cannot be written: {error}") from error
+
+
+def _done(
+    read: Checkpoint,
+    target: Path,
+    writer: Format,
+    filed: FilePlan,
+    names: Iterable[Mapping[str, str]],
+    digests: tuple[str, str],
+) -> FileConversion:
     return FileConversion(
         source=read.path,
         target=target,

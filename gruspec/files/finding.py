@@ -26,7 +26,8 @@ def find_grus(tensors: Mapping[str, Tensor]) -> tuple[FoundGRU, ...]:
     """Return the GRUs among tensors, in the order of their first tensors.
 
     Tensors with the names that a layout gives its arrays, behind one path, in shapes that fit, are a GRU. Where several
-    layouts have the same names and shapes, all are given.
+    layouts have the same names and shapes, all are given. Their dtypes do not matter here: a GRU whose tensors are of
+    several is found, so that it is refused by name and not taken for something else.
 
     Parameters
     ----------
@@ -75,9 +76,6 @@ def _candidates(tensors: Mapping[str, Tensor]) -> Iterator[FoundGRU]:
 
 def _recognised(layout: Layout, path: str, names: Mapping[str, str], tensors: Mapping[str, Tensor]) -> FoundGRU | None:
     shapes = {array: tensors[name].shape for array, name in names.items()}
-    dtypes = {tensors[name].dtype for name in names.values()}
-    if len(dtypes) != 1:
-        return None
     fitting: list[tuple[Form, Sizes | None]] = [
         (form, sizes) for form in layout.forms for sizes in possible_sizes(layout, form, shapes)
     ]
@@ -87,6 +85,7 @@ def _recognised(layout: Layout, path: str, names: Mapping[str, str], tensors: Ma
         return None
     variants = {variant for form, _ in fitting for variant in form.reset_after}
     form, sizes = fitting[0]
+    dtypes = dict.fromkeys(tensors[name].dtype.name for name in names.values())
     return FoundGRU(
         path,
         (layout.name,),
@@ -94,7 +93,7 @@ def _recognised(layout: Layout, path: str, names: Mapping[str, str], tensors: Ma
         variants.pop() if len(variants) == 1 else None,
         sizes,
         form.has_bias,
-        dtypes.pop().name,
+        " and ".join(dtypes),
     )
 
 

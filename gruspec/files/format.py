@@ -13,7 +13,7 @@ from gruspec.layouts import layout_named
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gruspec.files.checkpoint import Checkpoint, Contents, Entry
+    from gruspec.files.checkpoint import Checkpoint, Contents, Entry, WrittenGRU
 
 GROUP = "gruspec.formats"
 
@@ -43,6 +43,9 @@ class Format(ABC):
     """Whether there is a writer."""
     folder: ClassVar[bool] = False
     """Whether a 'file' of this format is a folder."""
+    states: ClassVar[frozenset[str]] = frozenset()
+    """What its writer says of a layer beside the weights, by the names of the reference layer: ``reset_after``,
+    ``go_backwards``, ``time_major``, ``zero_output_for_mask``. It needs no note then."""
 
     @abstractmethod
     def recognises(self, path: Path) -> bool:
@@ -71,6 +74,10 @@ class Format(ABC):
     def refuses(self, entry: Entry) -> str | None:  # noqa: ARG002  for formats that cannot hold everything
         """Return why the format cannot hold a tensor that is no part of a GRU, so that it is left; None if it can."""
         return None
+
+    def stated(self, gru: WrittenGRU) -> tuple[str, ...]:  # noqa: ARG002  for formats that must state more than they know
+        """Return notes on what the writer states about a GRU although nobody has told it."""
+        return ()
 
     def array_name(self, path: str, layout: str, array: str) -> str:
         """Return the name of the tensor for an array of a GRU at a path."""

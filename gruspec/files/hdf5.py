@@ -27,6 +27,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _INDEX = "gruspec.files.hdf5_index:index"
 BFLOAT16 = "bfloat16"
+"""The dtype that Keras keeps as two bytes of no type; an attribute has its name."""
 _DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", BFLOAT16, "float32", "float64"),
@@ -107,7 +108,7 @@ def read_hdf5(path: Path, *, start: int = 0, length: int | None = None, title: P
     """
     size = path.stat().st_size
     length = size - start if length is None else length
-    unpacked = _UNPACKED_ALWAYS + _UNPACKED * size
+    unpacked = most_unpacked(size)
     with tempfile.TemporaryDirectory(prefix="gruspec-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder, "values")
         arguments = {
@@ -128,6 +129,11 @@ def read_hdf5(path: Path, *, start: int = 0, length: int | None = None, title: P
         if entry["plain"]:
             offsets[tensor.name] = begin
     return Hdf5(tensors, found["attributes"], offsets, found["left"])
+
+
+def most_unpacked(size: int) -> int:
+    """Return the bytes that what is compressed in a file may have unpacked: 64 MiB and 10 times the file."""
+    return _UNPACKED_ALWAYS + _UNPACKED * size
 
 
 def _tensor(path: Path, entry: Mapping[str, Any], mapped: MappedFile | None, begin: int, end: int) -> Tensor:
@@ -159,11 +165,14 @@ def write_hdf5(path: Path, entries: Iterable[Entry], groups: Mapping[str, Mappin
     Raises
     ------
     RefusedFile
-        If two entries have the same name, or one lies where another has a group.
+        If two entries have the same name, or one lies where another has a group; or what :func:`refused` says.
     """
     import h5py
 
     entries = tuple(entries)
+    problems = [f"{entry.name!r}: {reason}" for entry in entries if (reason := refused(entry))]
+    if problems:
+        raise RefusedFile(f"{path}: {'; '.join(problems)}; rename it, by old=new")
     offsets = {}
     with h5py.File(path, "w") as opened:
         for name, attributes in groups.items():

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from gruspec.errors import FileError
+from gruspec.files.hdf5 import BFLOAT16
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BFLOAT16 = "bfloat16"
 _NUMBERS = "biuf"
 _DEEPEST = 64
 _LONGEST_PATH = 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gruspec.errors import GruspecError, RefusedConversion
+from gruspec.errors import GruspecError, RefusedConversion, UsageError
 from gruspec.files.registry import open_file
 from gruspec.files.selecting import Told, read_weights
 from gruspec.files.splitting import parts_of
@@ -15,6 +15,7 @@ from gruspec.layouts.fitting import Activations
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+    from pathlib import Path
 
     from gruspec.files.checkpoint import Checkpoint, FoundGRU
     from gruspec.layouts import Layout, Weights
@@ -30,12 +31,38 @@ class InspectedGRU:
     ----------
     gru
         What the file tells of it.
-    becomes
+    answers
         For every layout: :data:`EXACT`, :data:`FOLDED` (where biases may be folded), or why the layout cannot hold it.
+        By variant: both, ``True`` first, where nothing tells which it is.
     """
 
     gru: FoundGRU
-    becomes: Mapping[str, str]
+    answers: Mapping[bool, Mapping[str, str]]
+
+    @property
+    def becomes(self) -> dict[str, str]:
+        """The answer for every layout; where it depends on a variant that is not known, it says so."""
+        return {layout: _joined(self.of_layout(layout)) for layout in LAYOUTS}
+
+    @property
+    def unread(self) -> str | None:
+        """Why nothing can be said, the same for every layout: something must be told, or dtypes differ; else None."""
+        reasons = {answer for answers in self.answers.values() for answer in answers.values()}
+        return reasons.pop() if len(reasons) == 1 and not reasons & {EXACT, FOLDED} else None
+
+    def of_layout(self, layout: str) -> dict[bool, str]:
+        """Return the answers for one layout, by variant."""
+        return {variant: answers[layout] for variant, answers in self.answers.items()}
+
+
+@dataclass(frozen=True)
+class InspectedFile:
+    """What is in a file: its format, how many tensors it has, and its GRUs."""
+
+    path: Path
+    format: str
+    tensors: int
+    grus: tuple[InspectedGRU, ...]
 
 
 def inspect_file(
@@ -61,25 +88,41 @@ def inspect_file(
         If the file is damaged or of no known format.
     MissingDependency
         If its format needs a module that is not installed.
+    UsageError
+        If none of its GRUs can be in the layout that is told.
     """
     with open_file(path, format=format) as checkpoint:
-        return [InspectedGRU(gru, becomes(checkpoint, gru, told or Told())) for gru in checkpoint.grus]
+        return list(inspect_checkpoint(checkpoint, told or Told()).grus)
 
 
-def becomes(checkpoint: Checkpoint, gru: FoundGRU, told: Told) -> dict[str, str]:
-    """Return for every layout whether it can hold a GRU of an open file, or why not.
+def inspect_checkpoint(checkpoint: Checkpoint, told: Told) -> InspectedFile:
+    """Return what is in an open file.
 
-    Where the file does not tell the variant, both are tried; where they differ, the answer says so.
+    Raises
+    ------
+    UsageError
+        If none of its GRUs can be in the layout that is told.
     """
-    variants = [gru.reset_after if told.reset_after is None else told.reset_after]
-    tried = variants if variants != [None] else [True, False]
-    answers = [_answers(checkpoint, gru, replace(told, reset_after=variant)) for variant in tried]
-    if len(answers) == 1 or answers[0] == answers[1]:
-        return answers[0]
-    return {
-        name: one if one == other else f"reset_after=True: {one}; reset_after=False: {other}"
-        for (name, one), other in zip(answers[0].items(), answers[1].values(), strict=True)
-    }
+    possible = dict.fromkeys(layout for gru in checkpoint.grus for layout in gru.layouts)
+    if told.layout is not None and possible and told.layout not in possible:
+        raise UsageError(
+            f"{checkpoint.path}: no GRU is in layout {told.layout}; what is there is in {' or '.join(possible)}"
+        )
+    grus = tuple(InspectedGRU(gru, _by_variant(checkpoint, gru, told)) for gru in checkpoint.grus)
+    return InspectedFile(checkpoint.path, checkpoint.format, len(checkpoint.tensors), grus)
+
+
+def _joined(by_variant: Mapping[bool, str]) -> str:
+    several = dict.fromkeys(by_variant.values())
+    if len(several) == 1:
+        return next(iter(several))
+    return "; ".join(f"reset_after={variant}: {answer}" for variant, answer in by_variant.items())
+
+
+def _by_variant(checkpoint: Checkpoint, gru: FoundGRU, told: Told) -> dict[bool, dict[str, str]]:
+    known = gru.reset_after if told.reset_after is None else told.reset_after
+    tried = (True, False) if known is None else (known,)
+    return {variant: _answers(checkpoint, gru, replace(told, reset_after=variant)) for variant in tried}
 
 
 def _answers(checkpoint: Checkpoint, gru: FoundGRU, told: Told) -> dict[str, str]:

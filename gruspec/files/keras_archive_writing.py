@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from gruspec.errors import RefusedFile, listed
 from gruspec.files.hdf5 import read_hdf5, write_hdf5
-from gruspec.files.keras_template import new_weights, places
+from gruspec.files.keras_template import places
 from gruspec.files.keras_zip import CONFIG, METADATA, WEIGHTS, Place, located_weights, opened_archive
+from gruspec.files.templates import new_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

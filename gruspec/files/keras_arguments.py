@@ -8,13 +8,10 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from gruspec.errors import FileError
+from gruspec.layouts.activations import HARD_SIGMOID_6
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-HARD_SIGMOID_6 = "hard_sigmoid_6"
-"""What Keras 3 calls hard_sigmoid, clip(x / 6 + 0.5, 0, 1): not the reference layer's clip(0.2 x + 0.5, 0, 1)."""
-
 
 FLAGS = (
     "return_sequences",
@@ -46,7 +43,7 @@ class ConfiguredGRU:
     class_name
         ``"GRU"``, ``"CuDNNGRU"`` or ``"GRUCell"``.
     units, reset_after, use_bias, activation, recurrent_activation
-        Of the layer. Activations are names; Keras 3's hard_sigmoid is :data:`HARD_SIGMOID_6`.
+        Of the layer. Activations are names, as :func:`activation_name` gives them.
     options
         The other arguments of the reference layer that are given, and ``name``.
     """

@@ -67,16 +67,14 @@ def stored_gru(
 
     The bias tells CuDNNGRU (6u,) from GRU, and the variants of GRU: (2, 3u) after, (3u,) before.
     """
-    dtypes = {tensors[tensor].dtype.name for tensor in names.values()}
+    dtypes = dict.fromkeys(tensors[tensor].dtype.name for tensor in names.values())
     shapes = {array: tensors[tensor].shape for array, tensor in names.items()}
     for layout in _LAYOUTS:
         for form in LAYOUTS[layout].forms:
             for sizes in possible_sizes(LAYOUTS[layout], form, shapes):
-                if len(dtypes) == 1:
-                    variant = form.reset_after[0] if len(form.reset_after) == 1 else None
-                    return StoredGRU(
-                        path, group, dict(names), layout, variant, sizes, form.has_bias, dtypes.pop(), name
-                    )
+                variant = form.reset_after[0] if len(form.reset_after) == 1 else None
+                dtype = " and ".join(dtypes)
+                return StoredGRU(path, group, dict(names), layout, variant, sizes, form.has_bias, dtype, name)
     return None
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gruspec.errors import FileError, SpecError, UsageError, listed
-from gruspec.files.keras_arguments import FLAGS, HARD_SIGMOID_6, gru_arguments
+from gruspec.files.keras_arguments import FLAGS, gru_arguments
 from gruspec.files.keras_config import major_version
 from gruspec.files.registry import open_file
 from gruspec.layouts import convert
+from gruspec.layouts.activations import HARD_SIGMOID_6
 from gruspec.spec import ACTIVATIONS, GRUSpec
 
 if TYPE_CHECKING:

@@ -3,70 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gruspec.errors import RefusedFile, listed
 from gruspec.files.hdf5 import read_hdf5
+from gruspec.files.templates import new_weights
 
 MODEL_GROUP = "model_weights"
 """Where the weights are in an HDF5 file with a whole model."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from gruspec.files.checkpoint import Checkpoint, Contents, Entry, FoundGRU, WrittenGRU
-
-
-def new_weights(path: Path, contents: Contents, template: Checkpoint) -> dict[str, Entry]:
-    """Return what is to be written over tensors of a template, by their names there.
-
-    A GRU takes the place of the one of its path, or of the only one.
-
-    Raises
-    ------
-    RefusedFile
-        If there is no such GRU, or it differs in layout, variant, activations, shapes or dtype.
-    """
-    changed: dict[str, Entry] = {}
-    problems: list[str] = []
-    for gru in contents.grus:
-        own = _place_of(gru, contents, template)
-        if own is None:
-            there = listed(found.path for found in template.grus)
-            problems.append(f"{gru.path}: no GRU of that path is in the template, which has {there}; rename it")
-            continue
-        problems.extend(f"{gru.path}: {difference}" for difference in _differences(gru, own, template))
-        changed.update((own.names[array], entry) for array, entry in gru.arrays.items() if array in own.names)
-    if problems:
-        raise RefusedFile(f"{path}: {template.path} does not fit as its template: {'; '.join(problems)}")
-    return changed
-
-
-def _place_of(gru: WrittenGRU, contents: Contents, template: Checkpoint) -> FoundGRU | None:
-    same = [found for found in template.grus if found.path == gru.path]
-    if not same and len(contents.grus) == len(template.grus) == 1:
-        return template.grus[0]
-    return same[0] if same else None
-
-
-def _differences(gru: WrittenGRU, own: FoundGRU, template: Checkpoint) -> Iterator[str]:
-    facts: tuple[tuple[str, Any, Any], ...] = (
-        ("layout", gru.layout, own.layout),
-        ("reset_after", gru.reset_after, own.reset_after),
-        ("use_bias", gru.use_bias, own.use_bias),
-        ("activation", gru.activation, own.activation),
-        ("recurrent_activation", gru.recurrent_activation, own.recurrent_activation),
-    )
-    for name, new, old in facts:
-        if new is not None and old is not None and new != old:
-            yield f"{name} is {new}, in the template {old}"
-    for array in own.names.keys() & gru.arrays.keys():
-        entry, tensor = gru.arrays[array], template.tensors[own.names[array]]
-        if (entry.shape, entry.dtype) != (tensor.shape, tensor.dtype):
-            yield f"{array} is {entry.dtype} {entry.shape}, in the template {tensor.dtype} {tensor.shape}"
+    from gruspec.files.checkpoint import Checkpoint, Contents, Entry
 
 
 def places(

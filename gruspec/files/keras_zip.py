@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from gruspec.errors import FileError
+from gruspec.files.hdf5 import most_unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,6 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 _LOCAL_HEADER = 30
 """Bytes of the fixed part of the header before a member; the lengths of the name and of the rest are its last."""
 _BLOCK = 1 << 20
-_UNPACKED, _UNPACKED_ALWAYS = 10, 64 << 20
 
 
 class Place(NamedTuple):
@@ -90,7 +90,7 @@ def member_text(archive: zipfile.ZipFile, path: Path, name: str, longest: int) -
 def located_weights(archive: zipfile.ZipFile, path: Path) -> Iterator[Place]:
     """Give the place of the weights: in the archive where they are stored plain, else in a temporary file.
 
-    Their checksum is compared. Unpacked they may be 64 MiB and 10 times the archive.
+    Their checksum is compared.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def located_weights(archive: zipfile.ZipFile, path: Path) -> Iterator[Place]:
         If they are damaged or too large.
     """
     member = archive.getinfo(WEIGHTS)
-    most = _UNPACKED_ALWAYS + _UNPACKED * path.stat().st_size
+    most = most_unpacked(path.stat().st_size)
     if member.file_size > most:
         raise FileError(f"{path}: {WEIGHTS} has {member.file_size} bytes, more than the {most} of such an archive")
     if member.compress_type == zipfile.ZIP_STORED:

@@ -45,6 +45,7 @@ _DAMAGED = (
     tokenize.TokenError,
 )
 """What zipfile and NumPy raise on files that are not what they say."""
+_WAY_OUT = "; dtype='float32' holds every bfloat16"
 _FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -247,7 +248,8 @@ def _check_writable(path: Path, entries: tuple[Entry, ...]) -> None:
             problems.append(f"{entry.name}: {reason}")
         names.add(entry.name)
     if problems:
-        raise RefusedFile(f"{path}: {listed(problems)}; dtype='float32' holds every bfloat16")
+        narrow = not all(_keeps(entry.dtype) for entry in entries)
+        raise RefusedFile(f"{path}: {listed(problems)}{_WAY_OUT if narrow else ''}")
 
 
 def _write_array(stream: IO[bytes], entry: Entry, scratch: Scratch) -> None:

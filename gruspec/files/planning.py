@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gruspec.errors import RefusedConversion, RefusedFile, SpecError, SpecTypeError, UsageError
 from gruspec.files.checkpoint import Contents, Entry, FoundGRU, Tensor, WrittenGRU
-from gruspec.files.selecting import Told, read_weights, selected, titled
+from gruspec.files.noting import notes_on, notes_on_vectors
+from gruspec.files.selecting import Told, check_decided, read_weights, selected, titled
 from gruspec.files.splitting import parts_of
-from gruspec.layouts import Cell, Layout, Plan, Weights, layout_named, plan
+from gruspec.layouts import Cell, Layout, Plan, layout_named, plan
 from gruspec.layouts.fitting import Activations
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from gruspec.files.checkpoint import Checkpoint
     from gruspec.files.format import Format
     from gruspec.files.renaming import Renames
-
-_OPTIONS_THAT_MATTER = ("go_backwards", "time_major", "zero_output_for_mask")
-"""Options of a layer that change what it computes and that no weights tell."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +99,19 @@ def plan_file(
     RefusedConversion
         If the layout cannot hold one of the GRUs; where several cannot be held, the message names all of them.
     RefusedFile
-        If two tensors would have the same name.
+        If no GRU is in the source, or two tensors would have the same name.
     UsageError
         If an argument does not fit the file.
     """
-    chosen = selected(source, layers)
+    layers = list(layers)
+    chosen = selected(source, layers, wish.told)
     grus = _planned_grus(source, target, wish, chosen, renames)
-    taken = {name for gru in chosen for name in gru.names.values()}
+    if template is None:  # which says all that must be stated
+        grus = [replace(gru, notes=(*gru.notes, *target.stated(gru.written))) for gru in grus]
+    unsure = [] if layers else [gru for gru in source.grus if gru not in chosen]
+    grus[0] = replace(grus[0], notes=(*grus[0].notes, *notes_on_vectors(unsure)))
+    kept = {name for gru in source.grus if gru not in chosen for name in gru.names.values()}
+    taken = {name for gru in chosen for name in gru.names.values()} - kept
     others = [tensor for name, tensor in source.tensors.items() if name not in taken]
     entries = {tensor.name: _carried(tensor, renames, mapped=source.mapped) for tensor in others}
     renames.check_used([gru.path for gru in chosen] + [tensor.name for tensor in others])
@@ -143,14 +147,11 @@ def _planned_parts(
     source: Checkpoint, target: Format, wish: Wish, found: FoundGRU, renames: Renames
 ) -> Iterable[PlannedGRU]:
     weights = read_weights(source, found, wish.told)
+    if wish.told.layout is None:
+        check_decided(source, found, wish.told, weights)
     activation, recurrent_activation = Activations(*wish.told.activations_of(found)).in_layout(
         layout_named(wish.told.layout or found.layout)
     )
-    found_notes = [
-        f"the file says {name}={found.options[name]!r}, which weights do not tell"
-        for name in _OPTIONS_THAT_MATTER
-        if found.options.get(name)
-    ]
     parts = parts_of(weights, wish.layout)
     for suffix, cells, part in parts:
         planned = plan(
@@ -179,16 +180,8 @@ def _planned_parts(
             recurrent_activation,
             found.options,
         )
-        split = f"{_what_it_holds(wish.layout, weights)}: {titled(found)} was split into {len(parts)}"
-        notes = (*planned.notes, *([split] if len(parts) > 1 else ()), *found_notes)
+        notes = tuple(notes_on(found, planned, target, wish.layout, len(parts), weights))
         yield PlannedGRU(found, wish.told.layout or found.layout, cells, planned, written, notes)
-
-
-def _what_it_holds(layout: Layout, weights: Weights) -> str:
-    layers = "" if layout.stacked or weights.sizes.layers == 1 else "one layer"
-    directions = "" if layout.bidirectional or weights.sizes.directions == 1 else "one direction"
-    held = " in ".join(held for held in (layers, directions) if held) or "layers of equal input size"
-    return f"{layout.name} holds {held}"
 
 
 def _filling(planned: Plan, array: str) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gruspec.files.checkpoint import Checkpoint, Tensor, WrittenGRU
     from gruspec.files.format import Format
     from gruspec.files.planning import FilePlan, PlannedGRU
-    from gruspec.layouts import Block, Plan
+    from gruspec.layouts import Block, Layout, Plan, Sizes, Weights
 
 
 def check_written(
@@ -67,14 +67,7 @@ def _check_gru(
 ) -> dict[str, str]:
     names = _names_of(checkpoint, gru.written, number, grus)
     try:
-        read = unpack(
-            {array: checkpoint.tensors[name].read() for array, name in names.items()},
-            gru.planned.layout,
-            reset_after=gru.written.reset_after,
-            units=gru.written.sizes.units,
-            layers=gru.written.sizes.layers,
-            directions=gru.written.sizes.directions,
-        )
+        read = weights_at(checkpoint, names, gru.planned.layout, gru.written.sizes, reset_after=gru.written.reset_after)
     except FileError:
         raise
     except GruspecError as error:
@@ -91,6 +84,30 @@ def _check_gru(
             )
         progress(values.nbytes)
     return names
+
+
+def weights_at(
+    checkpoint: Checkpoint, names: Mapping[str, str], layout: Layout, sizes: Sizes, *, reset_after: bool
+) -> Weights:
+    """Return the weights of a GRU of an open file of which everything is known.
+
+    Parameters
+    ----------
+    checkpoint
+        The file.
+    names
+        Tensor for each array of the layout.
+    layout, sizes, reset_after
+        What it is.
+    """
+    return unpack(
+        {array: checkpoint.tensors[name].read() for array, name in names.items()},
+        layout,
+        reset_after=reset_after,
+        units=sizes.units,
+        layers=sizes.layers,
+        directions=sizes.directions,
+    )
 
 
 def _names_of(checkpoint: Checkpoint, gru: WrittenGRU, number: int, grus: int) -> dict[str, str]:

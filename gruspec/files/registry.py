@@ -163,6 +163,14 @@ class FormatRegistry:
                 return self._read(self.get(candidate.name), place)
         if not place.exists():
             raise FileError(f"{place}: there is no such file")
+        endings = [(_suffix(found, place), found.name) for found in _likeliest_first(good, place)]
+        longest = endings[0][0] if endings else ""
+        if longest:
+            named = " or ".join(name for suffix, name in endings if suffix == longest)
+            raise FileError(
+                f"{place}: ends in {longest} but is not a file of format {named}: it is damaged, or something else"
+                f"{_reported(broken)}"
+            )
         raise FileError(
             f"{place}: not a file that gruspec knows; it knows {_titles(good)}{_reported(broken)}; format names one"
         )

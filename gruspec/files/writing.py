@@ -12,16 +12,37 @@ from typing import TYPE_CHECKING
 from gruspec.errors import RefusedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+_BEGINNING, _UNFINISHED, _REPLACED = ".gruspec.", ".unfinished", ".replaced"
+"""Names of folders beside a file that appears: short, so that every name a file can have is possible."""
+
+
+def refuse_folder(path: Path) -> None:
+    """Refuse to replace a folder.
+
+    Raises
+    ------
+    RefusedFile
+        If it is one.
+    """
+    if path.is_dir():
+        raise RefusedFile(f"{path}: is a folder; it is left as it is")
 
 
 @contextmanager
-def appearing(path: Path, *, force: bool = False) -> Iterator[Path]:
+def appearing(
+    path: Path,
+    *,
+    force: bool = False,
+    check: Callable[[Path], None] = refuse_folder,
+    obsolete: Iterable[Path] = (),
+) -> Iterator[Path]:
     """Give a place to write to, and put what was written there at ``path`` in the end.
 
     The place is in a new folder beside ``path``, and has its name, so that formats of several files fit: everything in
     the folder is synchronised and moved, the one named as ``path`` last. Whatever goes wrong before, an interruption
-    too, leaves nothing.
+    too, leaves nothing, and what was there as it was.
 
     Parameters
     ----------
@@ -29,14 +50,18 @@ def appearing(path: Path, *, force: bool = False) -> Iterator[Path]:
         Where a file, a folder, or files whose names begin so, are to be.
     force
         Replace what is there.
+    check
+        Raises if something that is there must not be replaced.
+    obsolete
+        Files that are removed with what is replaced, unless they are written too.
 
     Raises
     ------
     RefusedFile
         If something is there already, or the folder is not.
     """
-    _check_free(path, force=force)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent))
+    _check_free(path, force=force, check=check)
+    folder = Path(tempfile.mkdtemp(prefix=_BEGINNING, suffix=_UNFINISHED, dir=path.parent))
     try:
         yield folder / path.name
         written = sorted(folder.iterdir(), key=lambda entry: (entry.name == path.name, entry.name))
@@ -44,21 +69,41 @@ def appearing(path: Path, *, force: bool = False) -> Iterator[Path]:
             _synchronise(entry)
         targets = [path.parent / entry.name for entry in written]
         for target in targets:
-            _check_free(target, force=force)
+            _check_free(target, force=force, check=check)
         for entry, target in zip(written, targets, strict=True):
-            if entry.is_dir() and target.is_dir():
-                shutil.rmtree(target)
-            entry.replace(target)
+            _put(entry, target)
+        for old in obsolete:
+            if force and old not in targets:
+                old.unlink(missing_ok=True)
         _synchronise_folder(path.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_free(path: Path, *, force: bool) -> None:
+def _put(entry: Path, target: Path) -> None:
+    """Move a file or folder to where it is to be; a folder that is there is deleted once the new one is."""
+    if target.is_symlink() or not target.is_dir():
+        entry.replace(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=_BEGINNING, suffix=_REPLACED, dir=target.parent))
+    old = target.replace(aside / target.name)
+    try:
+        entry.replace(target)
+    except BaseException:
+        old.replace(target)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _check_free(path: Path, *, force: bool, check: Callable[[Path], None]) -> None:
     if not path.parent.is_dir():
         raise RefusedFile(f"{path}: there is no folder {path.parent}; make it first")
-    if not force and (path.exists() or path.is_symlink()):
+    if not os.path.lexists(path):
+        return
+    if not force:
         raise RefusedFile(f"{path}: exists already and is left as it is; --force (force=True) replaces it")
+    check(path)
 
 
 def _synchronise(entry: Path) -> None:

@@ -6,7 +6,7 @@ derived through one canonical form (:mod:`gruspec.layouts.weights`).
 """
 
 from gruspec.layouts.conversion import Conversion, Exactness, Plan, convert, plan
-from gruspec.layouts.declared import LAYOUTS, layout_named
+from gruspec.layouts.declared import LAYOUTS, check_activation, layout_named
 from gruspec.layouts.folding import Folding
 from gruspec.layouts.layout import Array, Block, Cell, Form, Layout, Piece, Sizes
 from gruspec.layouts.recognition import recognise
@@ -27,6 +27,7 @@ __all__ = [
     "Plan",
     "Sizes",
     "Weights",
+    "check_activation",
     "convert",
     "layout_named",
     "plan",

@@ -12,7 +12,7 @@ from gruspec.layouts.weights import DTYPES, bits_of, stored
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from gruspec.layouts.layout import Form
     from gruspec.layouts.weights import Weights
@@ -23,16 +23,20 @@ _PANEL = 1 << 20
 """Values that are looked at together."""
 
 
-def named_dtype(name: str) -> np.dtype[Any]:
-    """Return a dtype of weights by name; bfloat16 needs ml_dtypes.
+def named_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return a dtype of weights by name, or by what NumPy takes for one; bfloat16 needs ml_dtypes.
 
     Raises
     ------
     UsageError
         If there are no weights of that dtype.
     """
+    try:
+        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    except TypeError:
+        name = ""
     if name not in DTYPES:
-        raise UsageError(f"dtype={name!r}: expected one of {listed(DTYPES)}")
+        raise UsageError(f"dtype={dtype!r}: expected one of {listed(DTYPES)}")
     if name != "bfloat16":
         return np.dtype(name)
     import ml_dtypes

@@ -10,7 +10,7 @@ import numpy as np
 
 from gruspec.errors import RefusedConversion, listed
 from gruspec.layouts.casting import keeps_every_bit, named_dtype
-from gruspec.layouts.declared import LAYOUTS, layout_named
+from gruspec.layouts.declared import LAYOUTS, check_activation, layout_named
 from gruspec.layouts.fitting import GATE_TITLES, Activations, best_fit
 from gruspec.layouts.folding import Folding, folding_of
 from gruspec.layouts.layout import RECURRENT_BIAS, Layout
@@ -20,7 +20,7 @@ from gruspec.layouts.weights import Weights, unpack, write
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from gruspec.layouts.fitting import Fit
     from gruspec.layouts.layout import Form
@@ -107,7 +107,7 @@ def plan(
     target: Layout,
     *,
     allow_folding: bool = False,
-    dtype: str | None = None,
+    dtype: DTypeLike | None = None,
     activation: str | None = None,
     recurrent_activation: str | None = None,
 ) -> Plan:
@@ -157,7 +157,7 @@ def convert(
     *,
     reset_after: bool | None = None,
     allow_folding: bool = False,
-    dtype: str | None = None,
+    dtype: DTypeLike | None = None,
     activation: str | None = None,
     recurrent_activation: str | None = None,
     units: int | None = None,
@@ -195,9 +195,10 @@ def convert(
     RefusedConversion
         If the target cannot hold these weights: the message names what, and who could.
     SpecError, SpecTypeError
-        If the arrays are not what the source has, or the dtype cannot hold a value.
+        If the arrays are not what the source has, an argument is of the wrong type, or the dtype cannot hold a value.
     UsageError
-        If a layout is unknown, an argument is needed, or a GRU of the source cannot have these activations.
+        If a layout or an activation is unknown, an argument is needed, or a GRU of the source cannot have these
+        activations.
 
     Examples
     --------
@@ -207,6 +208,8 @@ def convert(
     >>> sorted(result.arrays), result.exactness.value, result.reset_after
     (['bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0'], 'exact', True)
     """
+    for name, value in (("activation", activation), ("recurrent_activation", recurrent_activation)):
+        check_activation(name, value)
     read, wanted = (each if isinstance(each, Layout) else layout_named(each) for each in (source, target))
     weights = unpack(arrays, read, reset_after=reset_after, units=units, layers=layers, directions=directions)
     known = Activations(activation, recurrent_activation).in_layout(read)
@@ -241,7 +244,7 @@ def _notes(
     if len(fit.form.reset_after) > 1:
         yield f"the arrays do not tell the variant: it is reset_after={weights.reset_after}"
     unknown = [
-        f"{name} {' or '.join(allowed)}" for name, value, allowed in activations.of(target) if value is None and allowed
+        f"{name} {allowed[0]}" for name, value, allowed in activations.of(target) if value is None and len(allowed) == 1
     ]
     if unknown:
         yield f"{target.title} computes with {' and '.join(unknown)}; the arrays do not tell those of the source"

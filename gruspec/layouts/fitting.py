@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gruspec.errors import UsageError
+from gruspec.layouts.activations import HARD_SIGMOID_6
 from gruspec.layouts.layout import INPUT_BIAS, RECURRENT_BIAS, SUMMED_BIAS, Block
 from gruspec.layouts.weights import bits_of, stored, zero_bits
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gruspec.layouts.layout import Cell, Form, Layout
     from gruspec.layouts.weights import Weights
 
-COMPLEMENTABLE = ("sigmoid", "hard_sigmoid", "hard_sigmoid_6")
+COMPLEMENTABLE = ("sigmoid", "hard_sigmoid", HARD_SIGMOID_6)
 """Activations a with 1 - a(x) = a(-x); the last is the hard sigmoid of Keras 3."""
 
 GATE_TITLES = {"z": "update gate", "r": "reset gate", "h": "candidate"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gruspec.layouts.activations import HARD_SIGMOID_6
 from gruspec.layouts.casting import panels
 from gruspec.layouts.layout import (
     INPUT_BIAS,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from gruspec.layouts.layout import Cell, Form
     from gruspec.layouts.weights import Weights
 
-_GATE_SLOPES = {"sigmoid": 0.25, "hard_sigmoid": 0.2, "hard_sigmoid_6": 1 / 6}
+_GATE_SLOPES = {"sigmoid": 0.25, "hard_sigmoid": 0.2, HARD_SIGMOID_6: 1 / 6}
 """The largest slope of each activation whose values stay within [0, 1]."""
 _SLOPES = {"tanh": 1.0, **_GATE_SLOPES}
 """The largest slope of each activation whose values stay within [-1, 1]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gruspec.layouts.layout import (
@@ -39,6 +40,30 @@ _ONEDNN = tuple(
 )
 
 
+ONNX_ACTIVATIONS = (
+    *("Affine", "Elu", "HardSigmoid", "LeakyRelu", "ParametricSoftplus", "Relu", "ScaledTanh", "Sigmoid", "Softplus"),
+    *("Softsign", "Tanh", "ThresholdedRelu"),
+)
+"""Activations of the GRU operator of ONNX in its words: https://onnx.ai/onnx/operators/onnx__GRU.html."""
+ONNX_SEPARATOR = " | "
+"""Stands between the activations of two directions that differ."""
+_ONNX_TEXT = re.compile(rf"(?:{'|'.join(ONNX_ACTIVATIONS)})(?:\([^()]*\))?")
+
+
+class _OnnxActivations(tuple[str, ...]):
+    """The activations of the operator that have a name here; it has its own words, with parameters, for others.
+
+    The hard sigmoid of Keras 3 is none: its factor is 1/6, and the operator keeps factors in float32, which has no 1/6.
+    """
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and all(
+            tuple.__contains__(self, one) or _ONNX_TEXT.fullmatch(one) for one in name.split(ONNX_SEPARATOR)
+        )
+
+
 def _onednn_bias(*parts: tuple[str, str]) -> Array:
     return array("bias", *(Piece(part, gates, "gate unit") for part, gates in parts), leading=("layer", "direction"))
 
@@ -70,6 +95,8 @@ OPERATORS = (
             reset_after=BOTH,
         ),
         source="https://onnx.ai/onnx/operators/onnx__GRU.html",
+        activations=_OnnxActivations(("tanh", "sigmoid", "hard_sigmoid", "relu", "linear")),
+        recurrent_activations=_OnnxActivations(("sigmoid", "tanh", "hard_sigmoid", "relu", "linear")),
         bidirectional=True,
     ),
     Layout(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gruspec.errors import SpecError, UsageError, listed
 from gruspec.layouts.layout import Sizes
+from gruspec.layouts.printing import printable
 from gruspec.layouts.shapes import MOST_DIRECTIONS, MOST_LAYERS, form_shapes, nearest_misfits, possible_sizes
 
 if TYPE_CHECKING:
@@ -81,13 +82,9 @@ def expected_names(layout: Layout) -> str:
 
 
 def described(shapes: Shapes) -> str:
-    """Write names and shapes for a message, the first of many; names that cannot be printed are quoted."""
-    shown = [f"{_printable(name)} {shape}" for name, shape in islice(sorted(shapes.items(), key=str), _NAMED)]
+    """Write names and shapes for a message, the first of many; characters that cannot be printed are written out."""
+    shown = [f"{printable(name)} {shape}" for name, shape in islice(sorted(shapes.items(), key=str), _NAMED)]
     return listed(shown) + (f" and {len(shapes) - _NAMED} more" if len(shapes) > _NAMED else "")
-
-
-def _printable(name: object) -> str:
-    return name if isinstance(name, str) and name.isprintable() else repr(name)
 
 
 def _check_known(layout: Layout, known: Mapping[str, Any]) -> None:

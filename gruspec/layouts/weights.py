@@ -10,6 +10,7 @@ from einops import rearrange
 
 from gruspec.errors import SpecTypeError, UsageError, listed
 from gruspec.layouts.copying import copy
+from gruspec.layouts.given import given_arrays
 from gruspec.layouts.layout import (
     AXES,
     INPUT_BIAS,
@@ -183,11 +184,14 @@ def unpack(
     SpecError
         If names or shapes are not those of the layout, or the variant is not one that they can hold.
     SpecTypeError
-        If the dtypes differ or are not floating point.
+        If the dtypes differ or are not floating point, something is no array by name, or ``reset_after`` is neither
+        True, False nor None.
     UsageError
         If ``reset_after`` or ``units`` is needed, or a number is not one that a GRU can have.
     """
-    arrays = {name: np.asarray(values) for name, values in arrays.items()}
+    arrays = given_arrays(arrays, layout)
+    if reset_after is not None and not isinstance(reset_after, (bool, np.bool_)):
+        raise SpecTypeError(f"reset_after={reset_after!r}: expected True, False, or None where the arrays tell it")
     form, sizes = recognise(
         layout,
         {name: values.shape for name, values in arrays.items()},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gruspec.files import certificate
+from gruspec.layouts.printing import printable
 from gruspec.report.console import console, figure, paragraph, verbatim
 from gruspec.verification.documents import document
 
@@ -31,7 +32,7 @@ def print_outcomes(outcomes: Iterable[Outcome]) -> None:
 
 def _print_conversion(outcome: Outcome, conversion: FileConversion, out: Console) -> None:
     source = f"{conversion.source} ({conversion.source_format})"
-    verbatim(out, f"{source} -> {conversion.target} ({conversion.target_format})")
+    verbatim(out, printable(f"{source} -> {conversion.target} ({conversion.target_format})"))
     verifications: list[Verification | None] = [*outcome.verifications] or [None] * len(conversion.grus)
     for gru, verification in zip(conversion.grus, verifications, strict=True):
         _print_gru(gru, out)
@@ -42,7 +43,7 @@ def _print_conversion(outcome: Outcome, conversion: FileConversion, out: Console
         paragraph(out, f"carried over bit for bit: {count} {'tensor' if count == 1 else 'tensors'}", indent=2)
     _print_left(conversion, out)
     if outcome.certificate is not None:
-        verbatim(out, f"certificate: {outcome.certificate}", indent=2)
+        verbatim(out, f"certificate: {printable(outcome.certificate)}", indent=2)
 
 
 def _print_gru(gru: ConvertedGRU, out: Console) -> None:
@@ -51,13 +52,19 @@ def _print_gru(gru: ConvertedGRU, out: Console) -> None:
     variant = "reset-after" if gru.reset_after else "reset-before"
     dtype = gru.dtype if gru.dtype == gru.source_dtype else f"{gru.source_dtype} -> {gru.dtype}"
     paragraph(
-        out, f"{renamed}: {gru.source_layout} -> {gru.layout}, {gru.exactness.value}; {variant}, {dtype}", indent=2
+        out,
+        f"{printable(renamed)}: {gru.source_layout} -> {gru.layout}, {gru.exactness.value}; {variant}, {dtype}",
+        indent=2,
     )
     if gru.folding:
-        bounds = ", ".join(f"{figure(bound)} in {steps} steps" for steps, bound in gru.folding.items())
-        paragraph(out, f"folded biases move outputs by at most {bounds}", indent=4, hanging=2)
+        bounds = ", ".join(_bound(int(steps), bound) for steps, bound in gru.folding.items())
+        paragraph(out, f"folded biases move outputs by {bounds}", indent=4, hanging=2)
     for note in gru.notes:
-        paragraph(out, note, indent=4, hanging=2, style="dim")
+        paragraph(out, printable(note), indent=4, hanging=2, style="dim")
+
+
+def _bound(steps: int, bound: float) -> str:
+    return f"{'nothing' if bound == 0 else f'at most {figure(bound)}'} in {steps} {'step' if steps == 1 else 'steps'}"
 
 
 def _print_verification(verification: Verification, out: Console) -> None:
@@ -71,9 +78,9 @@ def _print_verification(verification: Verification, out: Console) -> None:
     )
     for side in verification.sides:
         for problem in side.problems:
-            paragraph(out, f"{side.title}: {problem}", indent=6, hanging=2, style="bold red")
+            paragraph(out, f"{side.title}: {printable(problem)}", indent=6, hanging=2, style="bold red")
     for note in (*verification.reasons, *verification.notes):
-        paragraph(out, note, indent=6, hanging=2, style="dim")
+        paragraph(out, printable(note), indent=6, hanging=2, style="dim")
 
 
 def _side(side: Side) -> str:
@@ -89,7 +96,8 @@ def _print_left(conversion: FileConversion, out: Console) -> None:
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-        paragraph(out, f"left out: {', '.join(names[:_NAMES])}{more}: {reason}", indent=2, hanging=2, style="yellow")
+        line = printable(f"left out: {', '.join(names[:_NAMES])}{more}: {reason}")
+        paragraph(out, line, indent=2, hanging=2, style="yellow")
 
 
 def conversions_document(outcomes: Iterable[Outcome]) -> dict[str, Any]:

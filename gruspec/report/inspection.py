@@ -2,68 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from gruspec.files import InspectedGRU, open_file
-from gruspec.files.inspection import EXACT, FOLDED, becomes
+from gruspec.files.inspection import EXACT, FOLDED
+from gruspec.layouts import LAYOUTS
+from gruspec.layouts.printing import printable
 from gruspec.report.console import paragraph, verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
     from gruspec.errors import GruspecError
-    from gruspec.files import FoundGRU, Told
+    from gruspec.files import FoundGRU
+    from gruspec.files.inspection import InspectedFile, InspectedGRU
     from gruspec.layouts import Sizes
 
 _VARIANTS = {True: "reset-after", False: "reset-before", None: "variant not told"}
+_CONDITIONS = ("", *(f", if {_VARIANTS[variant]}" for variant in (True, False)))
 
 
-@dataclass(frozen=True)
-class Inspected:
-    """What is in a file: its format, how many tensors it has, and its GRUs."""
-
-    path: Path
-    format: str
-    tensors: int
-    grus: tuple[InspectedGRU, ...]
-
-
-def inspected(path: Path, format_name: str | None, told: Told) -> Inspected:
-    """Return what is in a file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    format_name
-        Name of its format; found by looking at it for None.
-    told
-        What the file does not tell.
-
-    Raises
-    ------
-    FileError
-        If it is damaged or of no known format.
-    MissingDependency
-        If its format needs a module that is not installed.
-    """
-    with open_file(path, format=format_name) as checkpoint:
-        grus = tuple(InspectedGRU(gru, becomes(checkpoint, gru, told)) for gru in checkpoint.grus)
-        return Inspected(path, checkpoint.format, len(checkpoint.tensors), grus)
-
-
-def print_file(found: Inspected, out: Console) -> None:
+def print_file(found: InspectedFile, out: Console) -> None:
     """Print the GRUs of a file."""
     count = len(found.grus)
     grus = "no GRU" if not count else "1 GRU" if count == 1 else f"{count} GRUs"
     tensors = "1 tensor" if found.tensors == 1 else f"{found.tensors} tensors"
-    verbatim(out, Text(f"{found.path}: {found.format}, {tensors}, {grus}", "bold"))
+    verbatim(out, Text(f"{printable(found.path)}: {found.format}, {tensors}, {grus}", "bold"))
     for each in found.grus:
         _print_gru(each, out)
     out.print()
@@ -71,16 +39,22 @@ def print_file(found: Inspected, out: Console) -> None:
 
 def _print_gru(found: InspectedGRU, out: Console) -> None:
     gru = found.gru
-    paragraph(out, gru.path or "the GRU of the file", indent=2, style="bold")
+    paragraph(out, printable(gru.path) or "the GRU of the file", indent=2, style="bold")
     paragraph(out, " or ".join(gru.layouts) + ", " + ", ".join(_facts(gru)), indent=4, hanging=2)
     if gru.options:
-        options = ", ".join(f"{name}={value!r}" for name, value in gru.options.items())
+        options = ", ".join(f"{printable(name)}={value!r}" for name, value in gru.options.items())
         paragraph(out, options, indent=4, hanging=2, style="dim")
-    for heading, value in (("exactly", EXACT), ("with folded biases", FOLDED)):
-        if names := [name for name, answer in found.becomes.items() if answer == value]:
-            paragraph(out, f"{heading}: {', '.join(names)}", indent=4, hanging=2)
-    for reason, names in _by_reason(found).items():
-        paragraph(out, f"not {', '.join(names)}: {reason}", indent=4, hanging=2, style="dim")
+    if found.unread is not None:
+        doubt = "" if gru.is_certain else "only its name and its length say that this is a GRU; "
+        paragraph(out, f"cannot be read: {doubt}{printable(found.unread)}", indent=4, hanging=2, style="yellow")
+        return
+    for heading, answer in (("exactly", EXACT), ("with folded biases", FOLDED)):
+        for condition in _CONDITIONS:
+            if names := [name for name, known in _answers(found) if (answer, condition) in known]:
+                paragraph(out, f"{heading}{condition}: {', '.join(names)}", indent=4, hanging=2)
+    for (reason, condition), names in _by_reason(found).items():
+        line = f"not {', '.join(names)}{condition}: {printable(reason)}"
+        paragraph(out, line, indent=4, hanging=2, style="dim")
 
 
 def _facts(gru: FoundGRU) -> list[str]:
@@ -89,7 +63,9 @@ def _facts(gru: FoundGRU) -> list[str]:
         *_sizes(gru.sizes),
         "bias" if gru.use_bias else "no bias",
         gru.dtype,
-        f"{gru.activation or 'activation not told'} and {gru.recurrent_activation or 'recurrent activation not told'}",
+        printable(gru.activation or "activation not told")
+        + " and "
+        + printable(gru.recurrent_activation or "recurrent activation not told"),
     ]
 
 
@@ -101,16 +77,28 @@ def _sizes(sizes: Sizes | None) -> list[str]:
     return shown + (["2 directions"] if sizes.directions > 1 else [])
 
 
-def _by_reason(found: InspectedGRU) -> dict[str, list[str]]:
-    """Return which layouts cannot hold a GRU, by each of the reasons."""
-    reasons: dict[str, list[str]] = {}
-    for name, answer in found.becomes.items():
-        for reason in () if answer in (EXACT, FOLDED) else answer.split("; "):
-            reasons.setdefault(reason, []).append(name)
+def _answers(found: InspectedGRU) -> Iterator[tuple[str, dict[tuple[str, str], None]]]:
+    """Yield every layout with its answers, each with the condition under which it holds."""
+    for name in LAYOUTS:
+        by_variant = found.of_layout(name)
+        same = len(set(by_variant.values())) == 1
+        yield (
+            name,
+            {(answer, "" if same else f", if {_VARIANTS[variant]}"): None for variant, answer in by_variant.items()},
+        )
+
+
+def _by_reason(found: InspectedGRU) -> dict[tuple[str, str], list[str]]:
+    """Return which layouts cannot hold a GRU, by each of the reasons and the condition under which it is one."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, known in _answers(found):
+        for answer, condition in known:
+            for reason in () if answer in (EXACT, FOLDED) else answer.split("; "):
+                reasons.setdefault((reason, condition), []).append(name)
     return reasons
 
 
-def files_document(found: Sequence[Inspected], problems: Iterable[tuple[Path, GruspecError]]) -> dict[str, Any]:
+def files_document(found: Sequence[InspectedFile], problems: Iterable[tuple[Path, GruspecError]]) -> dict[str, Any]:
     """Return what is in files, and why others could not be read."""
     return {
         "files": [

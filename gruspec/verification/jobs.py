@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gruspec.errors import FileError, GruspecError, RefusedConversion, RefusedFile, SpecError, SpecTypeError, UsageError
 from gruspec.files import Told, certificate_path, convert_file, open_file, read_weights, write_certificate
-from gruspec.files.hashing import files_of
+from gruspec.files.reading_back import weights_at
 from gruspec.files.splitting import parts_of
+from gruspec.files.writing import refuse_folder
 from gruspec.layouts import layout_named
 from gruspec.verification.documents import document
 from gruspec.verification.silence import unheard
 from gruspec.verification.verifying import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from gruspec.files import FileConversion
+    from gruspec.files import Checkpoint, ConvertedGRU, FileConversion
+    from gruspec.layouts import Weights
     from gruspec.verification.natives import Natives
     from gruspec.verification.results import Verification
 
@@ -90,6 +90,8 @@ class Outcome:
 def perform(job: Job, progress: Callable[[int, int], None] | None = None, natives: Natives | None = None) -> Outcome:
     """Convert a file, verify it and write its certificate; an error of gruspec becomes part of the outcome.
 
+    File and certificate appear together once all is done: until then, what was there is as it was.
+
     Parameters
     ----------
     job
@@ -99,40 +101,22 @@ def perform(job: Job, progress: Callable[[int, int], None] | None = None, native
     natives
         The frameworks to verify with; all that are registered unless given.
     """
+    verifications: list[Verification] = []
+
+    def finish(conversion: FileConversion, place: Path) -> None:
+        if job.verify is not False:
+            verifications.extend(_verifications(job, conversion, place, natives))
+        write_certificate(conversion, document(verifications) if verifications else None, beside=place)
+
     try:
         _check_certificate(job)
-        conversion = convert_file(job.source, job.target, job.layout, **job.arguments, progress=progress)
-        with _whole_or_nothing(conversion):
-            return _proven(job, conversion, natives)
+        conversion = convert_file(
+            job.source, job.target, job.layout, **job.arguments, progress=progress, finishing=finish
+        )
     except GruspecError as error:
         return Outcome(job, code_of(error), str(error))
-
-
-@contextmanager
-def _whole_or_nothing(conversion: FileConversion) -> Iterator[None]:
-    """Remove what was written if Ctrl-C comes before the certificate is there."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        with open_file(conversion.target, format=conversion.target_format) as written:
-            files = list(written.files) or files_of(conversion.target)
-        for file in files:
-            file.unlink()
-        if conversion.target.is_dir():
-            shutil.rmtree(conversion.target)
-        raise
-
-
-def _proven(job: Job, conversion: FileConversion, natives: Natives | None) -> Outcome:
-    verifications = () if job.verify is False else _verifications(job, conversion, natives)
-    shown = document(verifications) if verifications else None
-    try:
-        path = write_certificate(conversion, shown, force=bool(job.arguments.get("force")))
-    except (GruspecError, OSError) as error:
-        message = f"{job.target}: was written, but its certificate cannot be: {error}"
-        return Outcome(job, ENVIRONMENT, message, conversion, verifications)
     code, message = _verdict(job, verifications)
-    return Outcome(job, code, message, conversion, verifications, path)
+    return Outcome(job, code, message, conversion, tuple(verifications), certificate_path(job.target))
 
 
 def code_of(error: GruspecError) -> int:
@@ -141,12 +125,26 @@ def code_of(error: GruspecError) -> int:
 
 
 def _check_certificate(job: Job) -> None:
+    """Refuse before anything is done if the certificate could not be written.
+
+    Raises
+    ------
+    RefusedFile
+        If there is one already, a folder is in its place, or no file can have its name.
+    """
     path = certificate_path(job.target)
-    if path.exists() and not job.arguments.get("force"):
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise RefusedFile(f"{path}: the certificate cannot be written: {error}") from error
+    if not job.arguments.get("force"):
         raise RefusedFile(f"{path}: exists already and is left as it is; --force (force=True) replaces it")
+    refuse_folder(path)
 
 
-def _verdict(job: Job, verifications: tuple[Verification, ...]) -> tuple[int, str]:
+def _verdict(job: Job, verifications: Sequence[Verification]) -> tuple[int, str]:
     statuses = [verification.status for verification in verifications]
     if "differs" in statuses:
         return DIFFERS, f"{job.target}: a framework computes something else than its weights say; see the certificate"
@@ -155,32 +153,46 @@ def _verdict(job: Job, verifications: tuple[Verification, ...]) -> tuple[int, st
     return DONE, ""
 
 
-def _verifications(job: Job, conversion: FileConversion, natives: Natives | None) -> tuple[Verification, ...]:
-    """Run both sides of every GRU, with the weights of the source file."""
-    arguments = job.arguments
-    found = []
-    with open_file(conversion.source, format=conversion.source_format) as checkpoint:
-        by_path = {(gru.path, frozenset(gru.names.values())): gru for gru in checkpoint.grus}
+def _verifications(
+    job: Job, conversion: FileConversion, place: Path, natives: Natives | None
+) -> Iterator[Verification]:
+    """Run both sides of every GRU: with the weights of the source file, and with those that were written."""
+    with (
+        open_file(conversion.source, format=conversion.source_format) as source,
+        open_file(place, format=conversion.target_format) as target,
+    ):
         for gru in conversion.grus:
-            source = by_path.get((gru.source_path, frozenset(gru.source_names.values())))
-            if source is None:
-                raise FileError(f"{conversion.source}: changed after it was converted; convert it again")
-            told = Told(gru.source_layout, gru.reset_after, arguments.get("units"), arguments.get("stack"))
-            layout = layout_named(gru.layout)
-            (part,) = (
-                part for part in parts_of(read_weights(checkpoint, source, told), layout) if part.cells == gru.cells
-            )
             with unheard():
-                verification = verify(
-                    part.weights,
+                yield verify(
+                    _weights_of(source, gru, job),
                     layout_named(gru.source_layout),
-                    layout,
+                    layout_named(gru.layout),
                     activation=gru.activation,
                     recurrent_activation=gru.recurrent_activation,
-                    allow_folding=bool(arguments.get("allow_folding")),
+                    allow_folding=bool(job.arguments.get("allow_folding")),
                     dtype=gru.dtype,
+                    written=_written(target, gru),
                     natives=natives,
                     one_side=bool(job.verify),
                 )
-            found.append(verification)
-    return tuple(found)
+
+
+def _written(target: Checkpoint, gru: ConvertedGRU) -> Weights:
+    return weights_at(target, gru.names, layout_named(gru.layout), gru.sizes, reset_after=gru.reset_after)
+
+
+def _weights_of(source: Checkpoint, gru: ConvertedGRU, job: Job) -> Weights:
+    """Return the weights of the source that a GRU of the target has come from.
+
+    Raises
+    ------
+    FileError
+        If they are not there any more.
+    """
+    names = dict(gru.source_names)
+    found = next((each for each in source.grus if each.path == gru.source_path and dict(each.names) == names), None)
+    if found is None:
+        raise FileError(f"{source.path}: changed after it was converted; convert it again")
+    told = Told(gru.source_layout, gru.reset_after, job.arguments.get("units"), job.arguments.get("stack"))
+    parts = parts_of(read_weights(source, found, told), layout_named(gru.layout))
+    return next(part.weights for part in parts if part.cells == gru.cells)

@@ -62,7 +62,11 @@ class _Course:
 
     layout: Layout
     dtype: str
-    allow_folding: bool
+    judged: Weights
+    """What its outputs are judged by."""
+    given: Weights | None = None
+    """What it runs with, where that is known apart."""
+    allow_folding: bool = False
     native: NativeGRU | None = None
     runs: list[Run] = field(default_factory=list)
     reasons: dict[str, None] = field(default_factory=dict)
@@ -83,6 +87,7 @@ def verify(
     recurrent_activation: str | None = None,
     allow_folding: bool = False,
     dtype: str | None = None,
+    written: Weights | None = None,
     natives: Natives | None = None,
     one_side: bool = True,
 ) -> Verification:
@@ -103,6 +108,9 @@ def verify(
         Those of the GRU; unless known, those that the layouts compute with, else tanh and sigmoid.
     allow_folding, dtype
         As they were given to the conversion.
+    written
+        What the target runs with, as a file has it: it is judged by ``weights`` all the same, but for biases that were
+        folded and then rounded to another dtype. What the conversion gives unless known.
     natives
         The frameworks to choose from; all that are registered unless given.
     one_side
@@ -119,8 +127,10 @@ def verify(
         If the target cannot hold the weights.
     """
     chosen = _activations(source, target, activation, recurrent_activation)
-    courses = [_Course(source, weights.dtype.name, allow_folding=False)]
-    courses.append(_Course(target, dtype or weights.dtype.name, allow_folding=allow_folding))
+    courses = [_Course(source, weights.dtype.name, weights)]
+    courses.append(_Course(target, dtype or weights.dtype.name, weights, written, allow_folding=allow_folding))
+    if written is not None and allow_folding and courses[1].dtype != weights.dtype.name:
+        courses[1].judged = written
     parts = dict(_parts(weights, source, target))
     obstacles = list(_obstacles(chosen))
     for course in courses:
@@ -129,7 +139,7 @@ def verify(
     enough = any if one_side else all
     if not obstacles and enough(course.native for course in courses):
         for name, cell in parts.items():
-            _run_part(weights, name, cell, courses, chosen)
+            _run_part(name, cell, courses, chosen)
     source_side, target_side = (course.side() for course in courses)
     return Verification(
         source_side,
@@ -186,15 +196,17 @@ def _find_native(course: _Course, natives: Natives) -> None:
         course.reasons[str(error)] = None
 
 
-def _run_part(weights: Weights, name: str, cell: Cell | None, courses: list[_Course], chosen: dict[str, str]) -> None:
+def _run_part(name: str, cell: Cell | None, courses: list[_Course], chosen: dict[str, str]) -> None:
     for course in courses:
         if course.native is None:
             continue
         problem = ""
         for extent in _EXTENTS:
-            part = cast(sample(weights, units=extent.units, inputs=extent.inputs, cell=cell), named_dtype(course.dtype))
+            part = _taken(course.judged, extent, cell, course.dtype)
+            given = part if course.given is None else _taken(course.given, extent, cell, course.dtype)
             try:
-                course.runs.append(_answered(course, course.native, name, part, extent.timesteps, chosen))
+                run = Run(name, part.sizes.units, part.sizes.input_size, extent.timesteps, 0, 0.0)
+                course.runs.append(_answered(course, course.native, run, part, given, chosen))
             except CertificationError as error:
                 problem = f"{name}: {error}"
                 continue
@@ -205,10 +217,14 @@ def _run_part(weights: Weights, name: str, cell: Cell | None, courses: list[_Cou
             course.reasons[problem] = None
 
 
+def _taken(weights: Weights, extent: _Extent, cell: Cell | None, dtype: str) -> Weights:
+    return cast(sample(weights, units=extent.units, inputs=extent.inputs, cell=cell), named_dtype(dtype))
+
+
 def _answered(
-    course: _Course, native: NativeGRU, name: str, part: Weights, timesteps: int, chosen: dict[str, str]
+    course: _Course, native: NativeGRU, run: Run, part: Weights, given: Weights, chosen: dict[str, str]
 ) -> Run:
-    """Run a part on one side and judge what comes out.
+    """Run a part on one side, as it is given there, and judge what comes out.
 
     Raises
     ------
@@ -217,14 +233,12 @@ def _answered(
     CertificationError
         If it cannot be judged.
     """
-    if not finite(part):
+    if not (finite(part) and finite(given)):
         raise Unsupported("the weights have NaN or infinities")
-    planned = plan(part, course.layout, allow_folding=course.allow_folding, **chosen)
-    arrays = {name: np.zeros(shape, planned.dtype) for name, shape in planned.shapes.items()}
+    planned = plan(given, course.layout, allow_folding=course.allow_folding, **chosen)
+    arrays = {array: np.zeros(shape, planned.dtype) for array, shape in planned.shapes.items()}
     planned.write(arrays)
-    sizes = part.sizes
-    run = Run(name, sizes.units, sizes.input_size, timesteps, 0, 0.0)
-    for number, question in enumerate(questions(sizes, batch=BATCH, timesteps=timesteps)):
+    for number, question in enumerate(questions(part.sizes, batch=BATCH, timesteps=run.timesteps)):
         expected = _proven(part, question, chosen, course.dtype)
         result = _run(native, arrays, question, part, chosen)
         computed: dict[str, Any] = {"outputs": result.outputs, "state": result.state}

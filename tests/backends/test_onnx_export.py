@@ -283,6 +283,14 @@ def test_the_file_is_the_model_and_is_not_replaced_unasked(tmp_path: Path) -> No
     close(onnxruntime.InferenceSession(path).run(None, {"inputs": X})[0], second(X))
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_is_not_replaced(tmp_path: Path, *, force: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RefusedFile, match="folder"):
+        gruspec_onnx.export(built(), tmp_path / "folder", force=force)
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["folder"]
+
+
 def test_what_is_too_large_for_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gruspec_onnx.keras_export.LARGEST", 100)
     with pytest.raises(RefusedFile, match="100 at most"):

@@ -13,7 +13,8 @@ from memory_peak import peak, reset_peak
 
 from gruspec.errors import FileError, RefusedFile
 from gruspec.files import Contents, Entry, WrittenGRU
-from gruspec.layouts import Sizes, convert
+from gruspec.layouts import Sizes, convert, layout_named
+from gruspec.spec import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -89,14 +90,15 @@ def saved(path: Path, nodes: list[Any], initialisers: Mapping[str, np.ndarray[An
 
 
 def exported(path: Path, seed: int, *, fold: bool = True, as_inputs: bool = False, **arguments: Any) -> Any:
-    """Export a GRU between linear layers of PyTorch; return the module."""
+    """Export a GRU behind a linear layer of PyTorch, which the seed leaves as it is; return the module."""
     torch = pytest.importorskip("torch")
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
 
     class Model(torch.nn.Module):  # type: ignore[name-defined,misc]  # it may be missing
         def __init__(self) -> None:
             super().__init__()
             self.first = torch.nn.Linear(3, 3)
+            torch.manual_seed(seed)
             self.rnn = torch.nn.GRU(3, 4, **arguments)
 
         def forward(self, inputs: Any) -> Any:
@@ -474,9 +476,7 @@ def test_a_template_keeps_its_graph_and_gets_other_weights(tmp_path: Path, *, fo
             )
             for gru in wanted.grus
         )
-        used = {name for gru in wanted.grus for name in gru.names.values()}
-        carried = tuple(entry(name, tensor.read()) for name, tensor in wanted.tensors.items() if name not in used)
-        FORMAT.write(tmp_path / "new.onnx", Contents(carried, grus, template=template))
+        FORMAT.write(tmp_path / "new.onnx", Contents((), grus, template=template))
         old = {name for gru in template.grus for name in gru.names.values()}
     inputs = np.random.default_rng(0).normal(size=(5, 1, 3)).astype(np.float32)
     expected = run(tmp_path / "wanted.onnx", {"X": inputs})[0]
@@ -491,34 +491,81 @@ def test_a_template_keeps_its_graph_and_gets_other_weights(tmp_path: Path, *, fo
     assert not any(name.startswith("rnn.weight") for name in names)
 
 
-def test_a_template_takes_the_variant_and_refuses_other_sizes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [{}, {"activation": "relu"}])
+def test_a_template_takes_the_variant_and_keeps_its_activations(tmp_path: Path, told: dict[str, Any]) -> None:
     node = make_node("GRU", ["X", "W", "R", "B"], ["Y"], name="gru", hidden_size=4, linear_before_reset=1)
+    node.attribute.append(onnx.helper.make_attribute("activations", ["HardSigmoid", "Relu"]))
     with FORMAT.read(saved(tmp_path / "made.onnx", [node], weights())) as template:
-        new = written(
-            weights(bias=False, seed=3),
-            "gru",
-            reset_after=False,
-            activation="relu",
-            recurrent_activation="hard_sigmoid",
-        )
+        new = written(weights(bias=False, seed=3), "elsewhere", reset_after=False, **told)
         FORMAT.write(tmp_path / "new.onnx", Contents((), (new,), template=template))
-        for path, sizes, message in (("other", SIZES, "no GRU 'other'"), ("gru", Sizes(3, 5), "units=5")):
-            wrong = written(weights(sizes), path, sizes)
-            with pytest.raises(RefusedFile, match=message):
-                FORMAT.write(tmp_path / "wrong.onnx", Contents((), (wrong,), template=template))
-        odd = Contents((entry("W", np.ones(3)),), (), template=template)
-        with pytest.raises(RefusedFile, match="'W' is float64"):
-            FORMAT.write(tmp_path / "wrong.onnx", odd)
-    assert not (tmp_path / "wrong.onnx").exists()
     with FORMAT.read(tmp_path / "new.onnx") as checkpoint:
         (gru,) = checkpoint.grus
-        assert (gru.reset_after, gru.use_bias, gru.activation) == (False, False, "relu")
+        assert (gru.path, gru.reset_after, gru.use_bias) == ("gru", False, False)
+        assert (gru.activation, gru.recurrent_activation) == ("relu", "hard_sigmoid")
         assert set(checkpoint.tensors) == set(gru.names.values())
     inputs = np.random.default_rng(0).normal(size=(5, 2, 3)).astype(np.float32)
     found = run(tmp_path / "new.onnx", {"X": inputs, "flag": np.ones((), bool)})[0]
     facts = {"reset_after": False, "activation": "relu", "recurrent_activation": "hard_sigmoid"}
     feeds = {"X": inputs, "initial_h": np.zeros((1, 2, 4), np.float32)}
     assert np.array_equal(found, operator(weights(bias=False, seed=3), feeds, tmp_path, **facts)[0])
+
+
+def test_a_template_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    nodes = [
+        make_node("GRU", ["X", "W", "R", "B"], [output], name=name, hidden_size=4)
+        for name, output in (("gru", "Y"), ("second", "Y2"))
+    ]
+    nodes.append(make_node("GRU", ["X", "W", "R", "B"], ["Y3"], name="third", activations=["Sigmoid", "Relu"]))
+    with FORMAT.read(saved(tmp_path / "made.onnx", [*nodes[1:], nodes[0]], weights())) as template:
+        wide = Sizes(3, 5)
+        for wrong, message in (
+            (
+                written(weights(), "other"),
+                "other: no GRU of that path is in the template, which has second, third, gru",
+            ),
+            (written(weights(wide), "gru", wide), "units=5"),
+            (written(weights(), "gru", activation="relu"), "gru: activation is relu, in the template tanh"),
+            (
+                written(weights(), "third", recurrent_activation="hard_sigmoid"),
+                "third: recurrent_activation is hard_sigmoid, in the template sigmoid",
+            ),
+        ):
+            with pytest.raises(RefusedFile, match=message):
+                FORMAT.write(tmp_path / "wrong.onnx", Contents((), (wrong,), template=template))
+    assert not (tmp_path / "wrong.onnx").exists()
+
+
+def test_what_a_new_operator_states_untold_is_noted() -> None:
+    known: dict[str, Any] = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+    both = Sizes(3, 4, directions=2)
+    assert FORMAT.stated(written(weights())) == ("activations are not told: Sigmoid, Tanh and forward were written",)
+    assert FORMAT.stated(written(weights(), options={"go_backwards": True}, activation="tanh")) == (
+        "activations are not told: Sigmoid was written",
+    )
+    assert FORMAT.stated(written(weights(both), sizes=both)) == (
+        "activations are not told: Sigmoid and Tanh were written",
+    )
+    assert FORMAT.stated(written(weights(), **known)) == ()
+    assert {"reset_after", "go_backwards", "time_major"} <= FORMAT.states
+
+
+def test_the_layout_has_the_activations_of_the_operator(tmp_path: Path) -> None:
+    onnx_layout = layout_named("onnx")
+    both = Sizes(3, 4, directions=2)
+    arrays = weights(both)
+    known = (*ACTIVATIONS, "LeakyRelu(alpha=0.125)", "HardSigmoid(alpha=0.25, beta=0.5)", "sigmoid | Softplus")
+    for number, name in enumerate(known):
+        assert name in onnx_layout.activations
+        assert name in onnx_layout.recurrent_activations
+        gru = written(arrays, sizes=both, activation=name, recurrent_activation=name)
+        FORMAT.write(tmp_path / f"{number}.onnx", Contents((), (gru,)))
+        with FORMAT.read(tmp_path / f"{number}.onnx") as checkpoint:
+            assert (checkpoint.grus[0].activation, checkpoint.grus[0].recurrent_activation) == (name, name)
+    for name in ("gelu", "hard_sigmoid_6", "Custom", "sigmoid | gelu", "", "Tnah(alpha=1)"):
+        with pytest.raises(RefusedFile, match="the operator has no activation"):
+            FORMAT.write(tmp_path / "no.onnx", Contents((), (written(arrays, sizes=both, activation=name),)))
+        assert name not in onnx_layout.activations
+        assert name not in onnx_layout.recurrent_activations
 
 
 def test_what_the_operator_has_not_is_refused(tmp_path: Path) -> None:

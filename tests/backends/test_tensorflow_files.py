@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -379,6 +380,32 @@ def test_saved_model_is_written_from_a_template(tmp_path: Path) -> None:
     assert not (tmp_path / "new" / "fingerprint.pb").exists()
 
 
+@pytest.mark.parametrize(
+    ("layer", "told", "said"),
+    [
+        ({"activation": "relu"}, {}, "activation is tanh, in the template relu"),
+        (
+            {"recurrent_activation": "hard_sigmoid"},
+            {},
+            "recurrent_activation is sigmoid, in the template hard_sigmoid",
+        ),
+        ({"reset_after": False, "use_bias": False}, {"bias": False}, "reset_after is True, in the template False"),
+    ],
+)
+def test_saved_model_of_another_gru_is_no_template(
+    layer: dict[str, Any], told: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    model = tf_keras.Sequential([tf_keras.layers.Input((TIMESTEPS, FEATURES), dtype="float64")])
+    model.add(tf_keras.layers.GRU(UNITS, name="served", dtype="float64", **layer))
+    model.save(tmp_path / "old", save_format="tf", save_traces=False)
+    torch.save(torch.nn.GRU(FEATURES, UNITS, dtype=torch.float64, **told).state_dict(), tmp_path / "t.pt")
+    with pytest.raises(RefusedFile, match=said):
+        convert_file(
+            tmp_path / "t.pt", tmp_path / "new", "keras", template=tmp_path / "old", target_format="saved-model"
+        )
+    assert not (tmp_path / "new").exists()
+
+
 def test_saved_model_without_template_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedFile, match="template"):
         SavedModelFormat().write(tmp_path / "new", Contents((), ()))
@@ -397,7 +424,7 @@ def _written(path: str, shape: tuple[int, ...], dtype: str = "float64") -> Writt
 @pytest.mark.parametrize(
     ("gru", "said"),
     [
-        (_written("elsewhere", (FEATURES, UNITS)), "no keras GRU of that path"),
+        (_written("elsewhere", (FEATURES, UNITS)), "no GRU of that path"),
         (_written("layer_with_weights-0/cell", (FEATURES, 5)), "kernel is float64"),
         (_written("layer_with_weights-0/cell", (FEATURES, UNITS), "float32"), "kernel is float32"),
     ],
@@ -473,6 +500,26 @@ def test_latest_checkpoint_is_looked_for_in_its_folder_alone(named: Path, tmp_pa
         open_file(inner)
     with open_file(tmp_path) as opened:
         assert opened.grus[0].path == "rnn"
+
+
+def test_links_out_of_the_folder_are_not_followed(named: Path, saved_model: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    shutil.copytree(saved_model, linked)
+    data = next((linked / "variables").glob("*.data-*"))
+    (outside := tmp_path / "outside").write_bytes(data.read_bytes())
+    data.unlink()
+    data.symlink_to(outside)
+    with pytest.raises(FileError, match=r"linked: has links \(variables.variables\.data-.*not followed"):
+        open_file(linked)
+    (inner := tmp_path / "inner").mkdir()
+    for end in (".index", ".data-00000-of-00001"):
+        (inner / f"both{end}").symlink_to(named.with_name(f"{named.name}{end}"))
+    with open_file(inner / "both") as opened:
+        assert opened.grus[0].path == "rnn"
+    (inner / "both.index").unlink()
+    (inner / "both.index").write_bytes(named.with_name(f"{named.name}.index").read_bytes())
+    with pytest.raises(FileError, match=r"both\.data-00000-of-00001: leads into another folder"):
+        open_file(inner / "both")
 
 
 def test_missing_data_is_named(named: Path) -> None:

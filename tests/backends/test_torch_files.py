@@ -18,8 +18,8 @@ from file_mutations import damaged_reads
 from memory_peak import peak, reset_peak
 
 from gruspec.errors import FileError, RefusedFile
-from gruspec.files import Contents, Entry
-from gruspec.layouts import convert
+from gruspec.files import Contents, Entry, WrittenGRU
+from gruspec.layouts import Sizes, convert
 
 torch = pytest.importorskip("torch")
 ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -270,6 +270,7 @@ def test_nothing_of_a_file_is_executed(tmp_path: Path, *, zipped: bool) -> None:
     assert not marker.exists()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of torch, on what it packs, at the first time only
 def test_modules_scripts_and_packed_weights_are_refused_with_the_way_out(tmp_path: Path) -> None:
     path = tmp_path / "whole.pt"
     torch.save(torch.nn.GRU(3, 4), path)
@@ -453,6 +454,49 @@ def test_large_and_borrowed_values_are_written_as_they_are(tmp_path: Path, monke
     assert bits_of(found["large"]) == ("bfloat16", (9, 10), values.tobytes())
     assert found["view"].numpy().tobytes() == borrowed.tobytes()
     assert [path.name for path in tmp_path.iterdir()] == ["out.pt"]
+
+
+def written(path: str, module: Any) -> WrittenGRU:
+    values = {name: each.detach().numpy() for name, each in module.state_dict().items()}
+    arrays = {name: entry(f"{path}.{name}", each) for name, each in values.items()}
+    return WrittenGRU(path, "torch", arrays, True, Sizes(3, 4), True)  # noqa: FBT003  in the order of its fields
+
+
+@pytest.mark.parametrize("path", ["encoder", "elsewhere"])
+def test_a_template_keeps_every_other_tensor_and_its_containers(tmp_path: Path, path: str) -> None:
+    model, module = (
+        torch.nn.ModuleDict({"encoder": torch.nn.GRU(3, 4), "head": torch.nn.Linear(4, 2)}),
+        torch.nn.GRU(3, 4),
+    )
+    torch.save({"model": model.state_dict(), "ema": [torch.ones(2)]}, tmp_path / "old.pt")
+    with FORMAT.read(tmp_path / "old.pt") as template:
+        new = Contents((), (written(f"model/{path}", module),), template=template)
+        FORMAT.write(tmp_path / "new.pt", new)
+    saved = torch.load(tmp_path / "new.pt", weights_only=True)
+    expected = {
+        **model.state_dict(),
+        **{f"encoder.{name}": values for name, values in module.state_dict().items()},
+    }
+    assert list(saved["model"]) == list(expected)
+    assert {name: bits_of(values) for name, values in saved["model"].items()} == {
+        name: bits_of(values) for name, values in expected.items()
+    }
+    assert [bits_of(values) for values in saved["ema"]] == [bits_of(torch.ones(2))]
+
+
+def test_a_template_that_does_not_fit_or_would_lose_something_is_refused(tmp_path: Path) -> None:
+    two = torch.nn.ModuleDict({"a": torch.nn.GRU(3, 4), "b": torch.nn.GRU(3, 5)})
+    torch.save(two.state_dict(), tmp_path / "two.pt")
+    torch.save({"model": two.state_dict(), "epoch": 7}, tmp_path / "run.pt")
+    new = torch.nn.GRU(3, 4)
+    for name, path, message in (
+        ("two.pt", "c", "c: no GRU of that path is in the template, which has a, b"),
+        ("two.pt", "b", r"weight_hh_l0 is float32 \(12, 4\), in the template float32 \(15, 5\)"),
+        ("run.pt", "model/a", "epoch is no tensor: int 7, and tensors alone can be written"),
+    ):
+        with FORMAT.read(tmp_path / name) as template, pytest.raises(RefusedFile, match=message):
+            FORMAT.write(tmp_path / "new.pt", Contents((), (written(path, new),), template=template))
+    assert not (tmp_path / "new.pt").exists()
 
 
 def test_what_pytorch_cannot_hold_is_refused(tmp_path: Path) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +23,9 @@ from safetensors.numpy import load_file, save_file
 from sample_natives import natives
 
 from gruspec.cli import main
-from gruspec.files import convert_file
+from gruspec.files import Contents, Entry, convert_file
 from gruspec.files.certificate import schema
+from gruspec.files.npz import NpzFormat
 from gruspec.layouts import convert
 from gruspec.verification.jobs import Job, perform
 
@@ -124,6 +130,8 @@ def test_nothing_is_overwritten_unasked(source: Path, tmp_path: Path, there: str
         (("--to", "torch", "--layer", "decoder"), "there are 'encoder/rnn'"),
         (("--to", "torch", "--rename", "encoder"), "old=new"),
         (("--to", "torch", "--dtype", "int8"), "int8"),
+        (("--to", "torch", "--layer", "decoder"), "here: --layer PATH"),
+        (("--to", "torch", "--rename", "encoder"), "here: --rename OLD=NEW"),
         ((), "--to"),
     ],
 )
@@ -132,6 +140,19 @@ def test_wrong_use_ends_with_2(source: Path, tmp_path: Path, arguments: tuple[st
     assert done.exit_code == 2
     assert word in done.stderr
     assert written(tmp_path) == {"in"}
+
+
+def test_file_without_a_gru_ends_with_1(source: Path, tmp_path: Path) -> None:
+    save_file({"head": np.arange(5.0)}, source)
+    done = run(source, tmp_path / "out.npz", "--to", "torch", "--no-verify")
+    assert done.exit_code == 1
+    assert "no GRU is in it" in done.stderr
+
+
+def test_missing_target_is_told(source: Path) -> None:
+    done = run(source, "--to", "torch")
+    assert done.exit_code == 2
+    assert f"{source}: DST is missing" in done.stderr
 
 
 def test_damaged_file_ends_with_3(source: Path, tmp_path: Path) -> None:
@@ -261,13 +282,106 @@ def test_interruption_while_verifying_leaves_nothing(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
-        assert (tmp_path / "out.npz").exists()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("gruspec.verification.jobs.verify", interrupted)
     with pytest.raises(KeyboardInterrupt):
         perform(job(source, tmp_path, verify=True))
     assert written(tmp_path) == {"in"}
+
+
+def test_interruption_while_a_replacement_is_verified_keeps_file_and_certificate(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"out.npz", "out.npz.gruspec.json"}
+    for name in names:
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gruspec.verification.jobs.verify", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        perform(Job(source, tmp_path / "out.npz", "torch", {"force": True}, verify=True))
+    assert written(tmp_path) == {"in"} | names
+    assert {(tmp_path / name).read_text(encoding="utf-8") for name in names} == {"mine"}
+
+
+def test_target_runs_with_the_weights_of_the_written_file(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that has other weights than were meant, and passes as read back, is found by running it."""
+    pytest.importorskip("flint")
+    write_arrays = NpzFormat.write
+
+    def damaging(self: NpzFormat, path: Path, contents: Contents) -> None:
+        def doubled(entry: Entry) -> Entry:
+            def fill(values: np.ndarray[Any, Any]) -> None:
+                entry.fill(values)
+                values *= 2
+
+            return replace(entry, fill=fill)
+
+        grus = tuple(replace(gru, arrays={k: doubled(v) for k, v in gru.arrays.items()}) for gru in contents.grus)
+        write_arrays(self, path, replace(contents, grus=grus))
+
+    def unchecked(_path: Path, _writer: object, filed: Any, *_: object) -> list[dict[str, str]]:
+        return [{array: entry.name for array, entry in gru.written.arrays.items()} for gru in filed.grus]
+
+    monkeypatch.setattr(NpzFormat, "write", damaging)
+    monkeypatch.setattr("gruspec.files.conversion.check_written", unchecked)
+    outcome = perform(job(source, tmp_path, verify=None), natives=natives(keras="Keras", torch="Evaluated"))
+    (found,) = outcome.verifications
+    assert not found.source.problems
+    assert found.target.problems
+    assert outcome.code == 1
+
+
+def test_folded_and_rounded_weights_are_verified(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("flint")
+    wishes = {"allow_folding": True, "dtype": "float16"}
+    done = Job(source, tmp_path / "out.npz", "linen", wishes, verify=True)
+    outcome = perform(done, natives=natives(keras="Keras", linen="Linen"))
+    assert (outcome.code, [found.status for found in outcome.verifications]) == (0, ["verified"])
+
+
+def test_process_that_dies_is_an_outcome_for_each_file(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pool:
+        def submit(self, *_: object) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool("terminated abruptly"))
+            return future
+
+    monkeypatch.setattr("gruspec.conformance.pool.worker_pool", lambda _: nullcontext(Pool()))
+    write(source.with_name("other.safetensors"))
+    done = run(source.parent / "*.safetensors", tmp_path / "out", "--to", "torch", "--jobs", "2")
+    assert done.exit_code == 3
+    for name in ("model", "other"):
+        assert f"{name}.safetensors: not converted: a process has died" in done.stderr
+
+
+def test_name_that_is_not_text_can_be_written(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / os.fsdecode(b"out\xff.npz")
+    try:
+        target.touch()
+        target.unlink()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such names")
+    outcome = perform(job(source, tmp_path, verify=False))
+    outcome = perform(replace(outcome.job, target=target))
+    assert outcome.code == 0, outcome.error
+    certificate = json.loads(target.with_name(target.name + ".gruspec.json").read_text(encoding="utf-8"))
+    assert certificate["target"]["name"] == target.name
+
+
+def test_name_too_long_for_the_certificate_is_refused(source: Path, tmp_path: Path) -> None:
+    done = run(source, tmp_path / ("a" * 245 + ".npz"), "--to", "torch", "--no-verify")
+    assert done.exit_code == 1
+    assert "the certificate cannot be written" in done.stderr
+    assert run(source, tmp_path / ("a" * 238 + ".npz"), "--to", "torch", "--no-verify").exit_code == 0
+    assert len(written(tmp_path)) == 3
 
 
 def test_interruption_of_a_replacement_keeps_what_was_there(

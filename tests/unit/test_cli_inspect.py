@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 from safetensors.numpy import save_file
 
 from gruspec.cli import main
-from gruspec.layouts import LAYOUTS
+from gruspec.layouts import LAYOUTS, Sizes
+from gruspec.layouts.shapes import form_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +94,42 @@ def test_variant_that_the_file_does_not_tell_can_be_told(tmp_path: Path) -> None
     assert gru["becomes"]["haiku"] == "exact"
 
 
+def test_what_depends_on_the_variant_says_on_which(tmp_path: Path) -> None:
+    shapes = {name: shape for name, shape in GRU.items() if name != "bias"}
+    shown = " ".join(run(write(tmp_path / "nobias.safetensors", shapes)).stdout.split())
+    assert "exactly: keras, onnx, openvino, webnn-zrn, webnn-rzn, onednn exactly, if reset-after: torch," in shown
+    assert "exactly, if reset-before: tf-gru-cell, tf-gru-block-cell, haiku not" in shown
+    assert "haiku, if reset-after: reset_after=True: it has reset_after=False only" in shown
+    assert "exact;" not in shown
+
+
+def test_sizes_of_one_vector_can_be_told(tmp_path: Path) -> None:
+    (shape,) = form_shapes(LAYOUTS["cudnn"], LAYOUTS["cudnn"].forms[0], Sizes(3, 2, layers=2, directions=2)).values()
+    path = write(tmp_path / "vector.safetensors", {"rnn.params": shape})
+    told = run(path)
+    assert "only its name and its length say that this is a GRU; units=None" in " ".join(told.stdout.split())
+    assert "exactly:" not in told.stdout
+    shown = run(path, "--units", "2", "--stack", "2", "2").stdout
+    assert "cannot be read" not in shown
+    assert "exactly: keras, torch" in shown
+    assert "cannot be read" in run(path, "--units", "2", "--stack", "9", "2").stdout
+
+
+def test_tensors_of_several_dtypes_are_told(tmp_path: Path) -> None:
+    arrays = {name: np.ones(shape, np.float64 if name == "bias" else np.float32) for name, shape in GRU.items()}
+    save_file(arrays, tmp_path / "mixed.safetensors")
+    shown = " ".join(run(tmp_path / "mixed.safetensors").stdout.split())
+    for words in ("bias, float64 and float32", "cannot be read: dtypes:", "bias float64", "kernel float32"):
+        assert words in shown
+
+
+def test_names_do_not_reach_the_terminal_as_commands(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.safetensors", {f"\x1b[2Je/{name}": shape for name, shape in GRU.items()})
+    done = run(path)
+    assert "\\x1b[2Je" in done.stdout
+    assert "\x1b" not in done.output
+
+
 def test_activation_that_is_told_counts(model: Path) -> None:
     (gru,) = document(model, "--recurrent-activation", "hard_sigmoid")["files"][0]["grus"]
     assert "hard_sigmoid" in gru["becomes"]["torch"]
@@ -117,7 +154,13 @@ def test_of_many_files_the_others_are_told(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "word"), [(("--format", "zip"), "no such file format"), (("--from", "theano"), "no such layout")]
+    ("arguments", "word"),
+    [
+        (("--format", "zip"), "no such file format"),
+        (("--from", "theano"), "no such layout"),
+        (("--from", "onnx"), "no GRU is in layout onnx; what is there is in keras"),
+        (("--activation", "Tnah"), "did you mean tanh?"),
+    ],
 )
 def test_wrong_use_ends_with_2(model: Path, arguments: tuple[str, ...], word: str) -> None:
     done = run(model, *arguments)

@@ -2,6 +2,8 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,25 @@ from safetensors.numpy import load_file, save_file
 
 import gruspec
 from gruspec.errors import FileError, GruspecError, RefusedConversion, RefusedFile, SpecTypeError, UsageError
-from gruspec.files import Contents, Told, certificate, convert_file, inspect_file, open_file, write_certificate
+from gruspec.files import (
+    Checkpoint,
+    Contents,
+    Format,
+    FormatRegistry,
+    Told,
+    WrittenGRU,
+    certificate,
+    convert_file,
+    inspect_file,
+    open_file,
+    write_certificate,
+)
 from gruspec.files.certificate import schema
+from gruspec.files.format import GROUP
+from gruspec.files.planning import Wish, plan_file
+from gruspec.files.renaming import Renames
 from gruspec.files.safetensors import SafetensorsFormat
-from gruspec.layouts import Exactness
+from gruspec.layouts import Exactness, layout_named
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 RNG = np.random.default_rng(11)
@@ -296,6 +313,179 @@ def test_a_file_is_not_converted_onto_itself(source: Path, tmp_path: Path, kind:
     assert source.read_bytes() == before
 
 
+def test_no_file_of_a_source_of_several_is_replaced(source: Path, tmp_path: Path, checkpoint: type[Format]) -> None:
+    target = tmp_path / "several" / "data"
+    before = target.read_bytes()
+    assert checkpoint().recognises(target.parent)
+    for path in (target, target.parent):
+        with pytest.raises(RefusedFile, match="the source"):
+            convert_file(target.parent, path, "torch", source_format="several", target_format="safetensors", force=True)
+    with pytest.raises(RefusedFile, match="is the template"):
+        convert_file(source, target.parent, "torch", target_format="several", template=target.parent, force=True)
+    with pytest.raises(RefusedFile, match="the source is in this folder"):
+        convert_file(source, tmp_path, "torch", target_format="several", force=True)
+    assert target.read_bytes() == before
+
+
+def test_only_folders_of_the_format_are_replaced(source: Path, tmp_path: Path, checkpoint: type[Format]) -> None:
+    precious, old, empty = (tmp_path / name for name in ("precious", "several", "empty"))
+    precious.mkdir()
+    (precious / "thesis.tex").touch()
+    empty.mkdir()
+    for name in ("several", "safetensors"):
+        with pytest.raises(RefusedFile, match="is a folder, and no checkpoint of format"):
+            convert_file(source, precious, "torch", target_format=name, force=True)
+    assert [path.name for path in precious.iterdir()] == ["thesis.tex"]
+    for path in (old, empty):
+        convert_file(source, path, "torch", target_format=checkpoint.name, force=True)
+        assert "model/enc.bias_ih_l0" in load_file(path / "data")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["precious", "several", "empty", source.name])
+
+
+def test_folder_comes_back_where_the_new_one_cannot_take_its_place(
+    source: Path, tmp_path: Path, checkpoint: type[Format], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "several"
+    before = (old / "data").read_bytes()
+    move = Path.replace
+
+    def failing(path: Path, target: Path) -> Path:
+        if path.parent.name.endswith(".unfinished"):
+            raise OSError(5, "Input/output error")
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(FileError, match="cannot be written"):
+        convert_file(source, old, "torch", target_format=checkpoint.name, force=True)
+    assert (old / "data").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["several", source.name])
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Format]:
+    """A format of folders, and a checkpoint of it, ``several``."""
+
+    class Several(SafetensorsFormat):
+        name = "several"
+        suffixes = ()
+        folder = True
+        sequential = False
+        states = frozenset({"reset_after"})
+
+        def recognises(self, path: Path) -> bool:
+            return (path / "data").is_file()
+
+        def read(self, path: Path) -> Checkpoint:
+            return replace(super().read(path / "data"), path=path, format=self.name, files=(path / "data",))
+
+        def write(self, path: Path, contents: Contents) -> None:
+            path.mkdir()
+            super().write(path / "data", replace(contents, template=None))
+
+        def stated(self, gru: WrittenGRU) -> tuple[str, ...]:
+            return (f"tanh was written for {gru.path}",)
+
+    registered = FormatRegistry([EntryPoint("several", f"{__name__}:Several", GROUP)])
+    monkeypatch.setitem(globals(), "Several", Several)
+    for module in ("registry", "conversion"):
+        monkeypatch.setattr(f"gruspec.files.{module}.formats", lambda: registered)
+    (tmp_path / "several").mkdir()
+    save_file(below("gru/", keras(2, 3)), tmp_path / "several" / "data")
+    return Several
+
+
+def test_what_a_format_states_needs_no_note_and_what_it_makes_up_does(
+    source: Path, tmp_path: Path, checkpoint: type[Format]
+) -> None:
+    told = convert_file(source, tmp_path / "a", "onnx", target_format=checkpoint.name, layers=["model/enc"])
+    assert "tanh was written for model/enc" in told.grus[0].notes
+    assert not any("variant" in note for note in told.grus[0].notes)
+    kept = convert_file(
+        source, tmp_path / "b", "onnx", target_format=checkpoint.name, template=tmp_path / "a", layers=["model/enc"]
+    )
+    assert "tanh was written for model/enc" not in kept.grus[0].notes
+    untold = convert_file(source, tmp_path / "a.npz", "onnx", layers=["model/enc"])
+    assert any("do not tell the variant" in note for note in untold.grus[0].notes)
+
+
+def test_time_major_is_no_news_of_an_operator_of_onnx(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    convert_file(source, tmp_path / "a.onnx", "onnx", layers=["model/enc"])
+    result = convert_file(tmp_path / "a.onnx", tmp_path / "a.npz", "keras", layers=["model/enc"])
+    assert not any("time_major" in note for note in result.grus[0].notes)
+
+
+def test_certificate_of_what_is_replaced_is_removed(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.safetensors"
+    write_certificate(convert_file(source, target, "torch"))
+    convert_file(source, target, "torch", force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.safetensors", source.name])
+
+
+def test_tensors_that_another_gru_shares_are_carried_over(tmp_path: Path) -> None:
+    weights = keras(3, 4)
+    arrays = below("a/", weights) | below("b/", weights)
+    save_file(arrays, tmp_path / "a.safetensors")
+    with open_file(tmp_path / "a.safetensors") as read:
+        first, second = read.grus
+        shared = replace(second, names={**second.names, "kernel": first.names["kernel"]})
+        plan = plan_file(
+            replace(read, grus=(first, shared)),
+            SafetensorsFormat(),
+            Wish(layout_named("torch"), Told()),
+            layers=["a"],
+            renames=Renames([]),
+            template=None,
+        )
+        assert "a/kernel" in plan.carried
+        assert "a/bias" not in plan.carried
+
+
+def test_gate_order_that_no_name_tells_has_to_be_given(tmp_path: Path) -> None:
+    keras_weights = keras(3, 4, normal)
+    save_file(below("g/", keras_weights), tmp_path / "a.safetensors")
+    convert_file(tmp_path / "a.safetensors", tmp_path / "b.npz", "webnn-rzn")
+    with pytest.raises(UsageError, match=r"source_layout=None: .* g can be in webnn-zrn or webnn-rzn, and are another"):
+        convert_file(tmp_path / "b.npz", tmp_path / "c.safetensors", "keras", reset_after=True)
+    convert_file(
+        tmp_path / "b.npz", tmp_path / "c.safetensors", "keras", source_layout="webnn-rzn", reset_after=True
+    )  # fmt: skip
+    assert same(load_file(tmp_path / "c.safetensors"), below("g/", keras_weights))
+
+
+def test_cell_without_bias_has_to_be_told(tmp_path: Path) -> None:
+    torch = {name: values for name, values in as_torch(keras(3, 4, normal)).items() if name.startswith("weight")}
+    save_file({name.removesuffix("_l0"): values for name, values in torch.items()}, tmp_path / "a.safetensors")
+    (gru,) = inspect_file(tmp_path / "a.safetensors")
+    assert {"torch-cell", "equinox", "coreml"} <= set(gru.gru.layouts)
+    with pytest.raises(UsageError, match=r"torch-cell or .*coreml"):
+        convert_file(tmp_path / "a.safetensors", tmp_path / "b.npz", "keras")
+    convert_file(tmp_path / "a.safetensors", tmp_path / "b.npz", "keras", source_layout="torch-cell")
+
+
+def test_layouts_that_are_one_gru_need_not_be_told(tmp_path: Path) -> None:
+    save_file(below("g.", as_torch(keras(3, 4))), tmp_path / "a.safetensors")
+    (gru,) = inspect_file(tmp_path / "a.safetensors")
+    assert set(gru.gru.layouts) == {"torch", "paddle"}
+    convert_file(tmp_path / "a.safetensors", tmp_path / "b.npz", "keras")
+
+
+def test_vector_that_may_be_a_gru_is_taken_for_one_only_if_asked(tmp_path: Path) -> None:
+    save_file(below("g/", keras(3, 4)) | {"head/params": normal(54)}, tmp_path / "a.safetensors")
+    result = convert_file(tmp_path / "a.safetensors", tmp_path / "b.safetensors", "torch")
+    assert [gru.path for gru in result.grus] == ["g"]
+    assert "head/params" in result.carried
+    assert any(note.startswith("head/params may hold a GRU of layout") for note in result.grus[0].notes)
+    with pytest.raises(UsageError, match="units=None"):
+        convert_file(tmp_path / "a.safetensors", tmp_path / "c.safetensors", "torch", layers=["head"])
+    vector = inspect_file(tmp_path / "a.safetensors")[-1].gru
+    asked = convert_file(
+        tmp_path / "a.safetensors", tmp_path / "c.safetensors", "torch",
+        layers=["head"], units=3, source_layout=vector.layout,
+    )  # fmt: skip
+    assert [gru.path for gru in asked.grus] == ["head"]
+
+
 def test_nothing_is_overwritten_unasked(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.safetensors"
     target.write_bytes(b"precious")
@@ -364,7 +554,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(
 
 
 def test_a_name_that_no_file_can_have_is_refused(source: Path, tmp_path: Path) -> None:
-    target = tmp_path / ("a" * 240 + ".safetensors")
+    target = tmp_path / ("a" * 250 + ".safetensors")
     with pytest.raises(FileError, match=r"cannot be written: .*name too long"):
         convert_file(source, target, "torch")
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
@@ -384,7 +574,7 @@ def test_a_source_that_changes_meanwhile_is_refused(source: Path, tmp_path: Path
 
 def test_a_file_without_grus_says_what_is_in_it(tmp_path: Path) -> None:
     save_file({"x": np.ones(2)}, tmp_path / "a.safetensors")
-    with pytest.raises(UsageError, match="no GRU is in it; its tensors are x"):
+    with pytest.raises(RefusedFile, match="no GRU is in it; its tensors are x"):
         convert_file(tmp_path / "a.safetensors", tmp_path / "b.safetensors", "torch")
 
 

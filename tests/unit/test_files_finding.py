@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,17 @@ def test_one_vector_is_found_though_it_does_not_tell_its_sizes(*, length: int, f
     assert bool(grus) == found
     if grus:
         assert (grus[0].layout, grus[0].sizes) == ("cudnn", None)
+
+
+def test_tensors_of_several_dtypes_are_found_so_that_they_can_be_refused() -> None:
+    mixed = tensors(a__kernel=(2, 9), a__recurrent_kernel=(3, 9), b__kernel=(2, 9), b__recurrent_kernel=(3, 9))
+    mixed["b.kernel"] = dataclasses.replace(mixed["b.kernel"], dtype=np.dtype(np.float16))
+    assert [(gru.path, gru.dtype) for gru in find_grus(mixed)] == [("a", "float32"), ("b", "float16 and float32")]
+
+
+def test_one_vector_alone_is_no_certain_gru() -> None:
+    found = find_grus(tensors(a__kernel=(2, 9), a__recurrent_kernel=(3, 9), params=(12,)))
+    assert [(gru.path, gru.is_certain) for gru in found] == [("a", True), ("", False)]
 
 
 def test_grus_stand_in_the_order_of_the_file() -> None:

@@ -237,6 +237,9 @@ def test_names_and_dtypes_that_hdf5_has_not_are_refused(place: Path) -> None:
     assert refused(entry("a/b")) is None
     for bad in (entry("a//b"), entry("../b"), entry("a\0b"), entry("x", "c8")):
         assert refused(bad), bad.name
+        with pytest.raises(RefusedFile, match=r"its name is no path|dtype complex64"):
+            write_hdf5(place, [entry("a/b"), bad], {})
+        assert not place.exists()
     for names in (("a", "a"), ("a", "a/b")):
         with pytest.raises(RefusedFile, match="no place"):
             write_hdf5(place, [entry(name) for name in names], {})

@@ -117,6 +117,11 @@ def test_bfloat16_is_refused_with_the_way_out(tmp_path: Path) -> None:
             NpzFormat().write(tmp_path / "a.npz", Contents((entry_of("x", np.ones(2, dtype)),), ()))
 
 
+def test_name_that_is_refused_says_nothing_of_dtypes(tmp_path: Path) -> None:
+    with pytest.raises(RefusedFile, match=r"cannot be the name of a member of an archive$"):
+        NpzFormat().write(tmp_path / "a.npz", Contents((entry_of("../x", np.ones(2)),), ()))
+
+
 def test_duplicates_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("x.npy", npy(np.ones(1)))

@@ -98,6 +98,12 @@ def test_what_no_format_knows_is_refused_with_what_is_known_and_what_is_broken(
         assert text in str(raised.value)
 
 
+def test_what_has_the_ending_of_a_format_and_not_its_contents_is_damaged(known: FormatRegistry, tmp_path: Path) -> None:
+    (tmp_path / "a.inner.plain").write_bytes(b"unknown text")
+    with pytest.raises(FileError, match=r"ends in \.inner\.plain but is not a file of format inner: it is damaged"):
+        known.open_file(tmp_path / "a.inner.plain")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -211,6 +211,21 @@ def test_the_reset_gate_scales_one_bias_of_the_candidate_only(*, allow_folding: 
     assert convert(arrays, "keras", mine, allow_folding=True).exactness is Exactness.FOLDED
 
 
+def mistake(value: object) -> Any:
+    """Return what no caller may give."""
+    return value
+
+
+class Foreign:
+    """A tensor that NumPy cannot take: torch's raise a RuntimeError for a parameter, a TypeError for bfloat16."""
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("cannot")
+
+
 WRONG: dict[str, tuple[Callable[[Arrays], Any], type[GruspecError], str]] = {
     "kernel": (
         lambda a: unpack(a | {"kernel": a["kernel"][:, :11]}, KERAS),
@@ -236,7 +251,7 @@ WRONG: dict[str, tuple[Callable[[Arrays], Any], type[GruspecError], str]] = {
     "names": (
         lambda a: unpack({"weird\n": a["kernel"]}, KERAS),
         SpecError,
-        r"layout keras: 'weird\\n' \(3, 12\); it has",
+        r"layout keras: weird\\n \(3, 12\); it has",
     ),
     "nothing": (lambda _: unpack({}, KERAS), SpecError, "these are not arrays of layout keras: none; it has kernel"),
     "units": (
@@ -294,6 +309,66 @@ WRONG: dict[str, tuple[Callable[[Arrays], Any], type[GruspecError], str]] = {
         lambda a: convert(convert(a, "keras", "torch").arrays, "torch", "keras", activation="relu"),
         UsageError,
         r"activation='relu': torch\.nn\.GRU computes with tanh",
+    ),
+    "unknown activation": (
+        lambda a: convert(a, "keras", "torch", activation="Tnah"),
+        UsageError,
+        "activation='Tnah': no such activation; did you mean tanh?",
+    ),
+    "unknown recurrent activation": (
+        lambda a: convert(a, "keras", "onnx", recurrent_activation="nonsense"),
+        UsageError,
+        "recurrent_activation='nonsense': no such activation; known are tanh, sigmoid",
+    ),
+    "no activation": (
+        lambda a: convert(a, "keras", "torch", activation=mistake(np.tanh)),
+        SpecTypeError,
+        "activation=<ufunc 'tanh'>: expected a name, as 'tanh'",
+    ),
+    "no layout": (
+        lambda a: convert(a, mistake(None), "torch"),
+        SpecTypeError,
+        "None: expected the name of a layout; there are keras, torch",
+    ),
+    "a word for a variant": (
+        lambda a: unpack(a, KERAS, reset_after=mistake("yes")),
+        SpecTypeError,
+        "reset_after='yes': expected True, False, or None",
+    ),
+    "no dtype": (
+        lambda a: convert(a, "keras", "torch", dtype="no dtype at all"),
+        UsageError,
+        "dtype='no dtype at all': expected one of",
+    ),
+    "a dtype of another library": (
+        lambda a: convert(a, "keras", "torch", dtype=mistake(len)),
+        UsageError,
+        "dtype=<built-in function len>: expected one of float16, bfloat16",
+    ),
+    "a list": (
+        lambda a: unpack(mistake(list(a.values())), KERAS),
+        SpecTypeError,
+        r"arrays=list: expected a dict of arrays by name, kernel, .* dict\(zip\(.*layer.get_weights\(\)\)\)$",
+    ),
+    "a module": (
+        lambda _: unpack(mistake(np), KERAS),
+        SpecTypeError,
+        r"arrays=module: expected a dict of arrays by name.* in module.state_dict\(\).items\(\)",
+    ),
+    "a number for a name": (
+        lambda a: unpack(a | {mistake(3): a["bias"]}, KERAS),
+        SpecTypeError,
+        "arrays: 3 is no name",
+    ),
+    "a parameter": (
+        lambda a: unpack(a | {"bias": mistake(Foreign("float32"))}, KERAS),
+        SpecTypeError,
+        r"^bias: NumPy cannot take this Foreign of float32; give an array, as tensor.detach\(\).cpu\(\).numpy\(\)",
+    ),
+    "a bfloat16 tensor": (
+        lambda a: unpack(a | {"bias": mistake(Foreign("bfloat16"))}, KERAS),
+        SpecTypeError,
+        r"^bias: NumPy cannot take this Foreign of bfloat16; .*view\(torch.int16\).*view\(ml_dtypes.bfloat16\)$",
     ),
     "input sizes": (
         lambda _: unpack(
@@ -402,3 +477,9 @@ def test_copies_are_whole(shape: tuple[int, int], into: Any, out_of: Any) -> Non
     wider = np.zeros(shape, np.float64, order=into)
     copy(wider, numbers("float32", *shape).copy(order=out_of))
     assert np.array_equal(wider, numbers("float32", *shape))
+
+
+@pytest.mark.parametrize("dtype", ["float16", np.float16, np.dtype("float16")])
+def test_a_dtype_can_be_what_numpy_takes_for_one(dtype: Any) -> None:
+    converted = convert(layer(draw=numbers), "keras", "torch", dtype=dtype)
+    assert {values.dtype for values in converted.arrays.values()} == {np.dtype(np.float16)}

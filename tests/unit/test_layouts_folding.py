@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -77,8 +78,9 @@ def layer(seed: int, scale: float) -> Arrays:
 
 
 def folded(arrays: Arrays, *, reset_after: bool, **activations: Any) -> Any:
+    source = replace(LAYOUTS["onnx"], activations=(), recurrent_activations=())
     target = "linen" if reset_after else "keras"
-    return convert(arrays, "onnx", target, reset_after=reset_after, allow_folding=True, **activations)
+    return convert(arrays, source, target, reset_after=reset_after, allow_folding=True, **activations)
 
 
 @pytest.mark.parametrize("reset_after", [False, True])
