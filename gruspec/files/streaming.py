@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 27
 """Bytes above which values are made in a mapped file and not in memory."""
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 """Bytes written together. Linux writes larger pieces into its cache several times as slowly (ext4, measured)."""
 
 
